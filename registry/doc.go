@@ -1,0 +1,19 @@
+// Package registry holds the state of one registry node: keys, their values and
+// leases, the events that change them, and the watches that follow the events.
+//
+// A [Store] is a tree of files and directories with the rules of etcd's v2 keys
+// API. It lives in memory, knows no network and no disk, and answers every read
+// and write alone.
+//
+// The path of a write: [Store.Put] takes the mutex, ends the leases that are due,
+// changes the tree, takes an index, and hands the resulting [Event] to the history
+// and to the watches. Nothing foreign runs under the mutex; a watch has a bounded
+// queue of its own and a slow reader loses its place (and is told) before it can
+// hold up a writer. What a read returns is immutable: a [Node] is never changed
+// after it was published, a write replaces it.
+//
+// The one idea that makes heartbeats cheap: a renewal is not news. A Put that
+// repeats the value and the TTL of a live lease moves its deadline and gets a new
+// index, but it is no event: it wakes no watch and takes no history. See
+// [Options.RenewalEvents] for etcd's stricter behaviour.
+package registry

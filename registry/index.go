@@ -1,0 +1,50 @@
+package registry
+
+import "time"
+
+// An index has 53 bits, so that JavaScript reads it exactly: a node tag above and
+// the time below. Time grows by itself, so indexes grow across restarts without a
+// disk write for each; the tag tells a client's index of another node from ours.
+const (
+	indexTimeBits = 48
+	indexStep     = 16 * time.Microsecond // 2^48 steps last until the year 2162
+
+	// MaxTag is the largest node tag. Tag 0 is never given to a node: indexes
+	// without a tag are what people type, such as waitIndex=1.
+	MaxTag = 1<<(53-indexTimeBits) - 1
+)
+
+var indexEpoch = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// indexes hands out a node's indexes: strictly increasing, close to the wall clock.
+// It belongs to the store and is guarded by its mutex.
+type indexes struct {
+	tag  uint64
+	last uint64
+}
+
+// newIndexes continues after the given index, which a former run of the node has
+// used last, or 0. An index of another tag belongs to another node and is ignored.
+func newIndexes(tag, after uint64, now time.Time) indexes {
+	x := indexes{tag: tag}
+	if indexTag(after) == tag {
+		x.last = after + 1 // skipped, so that a watch that resumes there is seen to be of the former run
+	}
+	x.take(now)
+	return x
+}
+
+// next returns the index that take would return, without taking it.
+func (x *indexes) next(now time.Time) uint64 {
+	steps := max(now.Sub(indexEpoch)/indexStep, 0) // a clock before the epoch only counts
+	return max(x.last+1, x.tag<<indexTimeBits|uint64(steps))
+}
+
+// take uses up the next index.
+func (x *indexes) take(now time.Time) uint64 {
+	x.last = x.next(now)
+	return x.last
+}
+
+// indexTag returns the node tag of an index.
+func indexTag(index uint64) uint64 { return index >> indexTimeBits }

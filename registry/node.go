@@ -1,0 +1,80 @@
+package registry
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Node is one version of an entry: a file with a value, or a directory. It is
+// immutable once published; a write replaces it by a new Node.
+type Node struct {
+	Key           Key
+	Value         string        // "" for a directory
+	CreatedIndex  uint64        // 0 for the root
+	ModifiedIndex uint64        // 0 for the root
+	TTL           time.Duration // the lease as it was granted; 0 without one
+	Expiration    time.Time     // when the lease runs out (with a monotonic reading); zero without one
+
+	lease *lease // place in the expiry queue, shared by the versions of one lease
+	dir   *dir   // the entries of a directory, guarded by the store's mutex; nil for a file
+}
+
+// IsDir tells whether the node is a directory.
+func (n *Node) IsDir() bool { return n.dir != nil }
+
+// HasLease tells whether the node goes away by itself.
+func (n *Node) HasLease() bool { return !n.Expiration.IsZero() }
+
+// TTLSeconds returns how long the lease has left at time now, rounded up to whole
+// seconds as etcd does; 0 or less when it has run out. Only for nodes with a lease.
+func (n *Node) TTLSeconds(now time.Time) int64 {
+	left := n.Expiration.Sub(now)
+	s := int64(left / time.Second)
+	if left%time.Second > 0 {
+		s++
+	}
+	return s
+}
+
+// withoutEntries returns the node as events show it: a directory keeps its nature
+// but no longer leads to what it holds, so that the history keeps no removed tree.
+func (n *Node) withoutEntries() *Node {
+	if n.dir == nil {
+		return n
+	}
+	bare := *n
+	bare.dir = noEntries
+	return &bare
+}
+
+var noEntries = new(dir)
+
+// Listing is an immutable snapshot of a node and, for a directory, of what is in
+// it, sorted by name, without hidden names.
+type Listing struct {
+	*Node
+	Entries []Listing
+}
+
+// Rendering is room for one encoded form of an immutable value. The first reader
+// fills it and all others share the bytes. It is safe for concurrent use.
+type Rendering struct {
+	p atomic.Pointer[rendered]
+}
+
+type rendered struct {
+	text  []byte
+	until time.Time // zero: for ever
+}
+
+// Get returns the bytes if they still hold at time now; else it calls encode and
+// keeps what that returns. The bytes must not be changed. A zero until means that
+// the encoding never ages.
+func (r *Rendering) Get(now time.Time, encode func() (text []byte, until time.Time)) []byte {
+	if have := r.p.Load(); have != nil && (have.until.IsZero() || now.Before(have.until)) {
+		return have.text
+	}
+	text, until := encode()
+	r.p.Store(&rendered{text, until})
+	return text
+}

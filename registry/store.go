@@ -1,0 +1,207 @@
+package registry
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// Defaults of [Options].
+const (
+	DefaultHistory    = 64 << 10
+	DefaultWatchQueue = 4 << 10
+)
+
+// Options configure a [Store]. The zero value is ready to use.
+type Options struct {
+	// Tag marks this node's indexes, 1 to [MaxTag]; 0 means 1.
+	Tag uint64
+	// AfterIndex is the last index that a former run of this node may have given
+	// out, 0 if none. All indexes of this run are larger.
+	AfterIndex uint64
+	// History is how many events are kept for watches that resume, in all;
+	// 0 means [DefaultHistory]. An event takes some 200 bytes beside its values.
+	History int
+	// WatchQueue is how many unread events a watch may have before it loses its
+	// place; 0 means [DefaultWatchQueue]. An unread event takes 8 bytes a watch.
+	WatchQueue int
+	// RenewalEvents makes each renewal an event with its place in the history, as
+	// etcd does, to the letter. Every heartbeat then wakes all watches.
+	RenewalEvents bool
+}
+
+// Store holds the state of one node. All methods may be called concurrently.
+type Store struct {
+	renewalEvents bool
+	watchQueue    int    // unread events a watch may have
+	start         uint64 // the index the node began with
+	stats         counters
+	wake          chan struct{} // one slot: a lease ends earlier than Run expects
+
+	// mu guards what follows. It is held for the time of one operation on memory;
+	// nothing waits under it, except Watch.mu, which is held as shortly.
+	mu      sync.RWMutex
+	tree    tree
+	leases  leases
+	index   indexes
+	history history
+	hub     hub
+	sleeps  time.Time // when Run looks next; zero while it is awake or not started
+}
+
+// New returns an empty store. Leases end by themselves only while [Store.Run] runs;
+// without it they end at the next operation.
+func New(o Options) *Store {
+	if o.Tag == 0 || o.Tag > MaxTag {
+		o.Tag = 1
+	}
+	if o.History <= 0 {
+		o.History = DefaultHistory
+	}
+	if o.WatchQueue <= 0 {
+		o.WatchQueue = DefaultWatchQueue
+	}
+	s := &Store{
+		renewalEvents: o.RenewalEvents,
+		tree:          newTree(),
+		index:         newIndexes(o.Tag, o.AfterIndex, time.Now()),
+		watchQueue:    o.WatchQueue,
+		wake:          make(chan struct{}, 1),
+	}
+	s.start = s.index.last
+	s.history = newHistory(o.History, s.start-1)
+	return s
+}
+
+// Index returns the node's current index: that of its latest write.
+func (s *Store) Index() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.index.last
+}
+
+// GetOptions say what a read of a directory shows.
+type GetOptions struct {
+	// Recursive shows all levels below, not only the first.
+	Recursive bool
+}
+
+// Result is the answer to a read.
+type Result struct {
+	Listing
+	Index uint64 // the node's index at the time of the read
+
+	// Rendering keeps the encoded listing of a directory until it changes. It is
+	// nil for files, which are cheaper to encode than to keep.
+	Rendering *Rendering
+}
+
+// Get reads a key. Entries are sorted by name. It fails with an [*Error] of
+// [CodeKeyNotFound] or [CodeNotDir].
+func (s *Store) Get(key Key, o GetOptions) (Result, error) {
+	s.expireDue(time.Now())
+	r, err := s.get(key, o)
+	s.stats.count(Get, err == nil)
+	if err != nil {
+		return Result{}, err
+	}
+	return r, nil
+}
+
+func (s *Store) get(key Key, o GetOptions) (Result, *Error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	at, err := s.tree.find(key)
+	if err != nil {
+		err.Index = s.index.last
+		return Result{}, err
+	}
+	r := Result{Listing: Listing{Node: at.node}, Index: s.index.last}
+	if at.node.IsDir() {
+		what := oneLevel
+		if o.Recursive {
+			what = allLevels
+		}
+		snap := at.node.list(what)
+		r.Listing, r.Rendering = snap.listing, &snap.rendering
+	}
+	return r, nil
+}
+
+// expiryBatch bounds how many leases end while the mutex is held once.
+const expiryBatch = 256
+
+// Run ends leases when they run out, until the context ends.
+func (s *Store) Run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		case <-s.wake:
+		}
+		if wait, ok := s.expireAndPlan(time.Now()); ok {
+			timer.Reset(wait)
+		} else {
+			timer.Stop()
+		}
+	}
+}
+
+// expireAndPlan ends what is due and returns how long nothing more will be; false
+// when no lease is left.
+func (s *Store) expireAndPlan(now time.Time) (time.Duration, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expireLocked(now)
+	next, ok := s.leases.next()
+	s.sleeps = next
+	return next.Sub(now), ok
+}
+
+// expireDue ends what is due before an operation, so that none sees an entry that
+// has outlived its lease. Between batches others get their turn.
+func (s *Store) expireDue(now time.Time) {
+	for s.isDue(now) {
+		s.mu.Lock()
+		s.expireLocked(now)
+		s.mu.Unlock()
+	}
+}
+
+func (s *Store) isDue(now time.Time) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.leases.isDue(now)
+}
+
+// expireLocked ends leases that have run out, the earliest first, at most a batch.
+func (s *Store) expireLocked(now time.Time) {
+	for range expiryBatch {
+		l := s.leases.expired(now)
+		if l == nil {
+			return
+		}
+		at, err := s.tree.find(l.key)
+		if err != nil || at.node.lease != l {
+			panic("registry: a lease without its node: " + string(l.key))
+		}
+		s.stats.expirations.Add(1)
+		s.removeLocked(now, at, Expire)
+	}
+}
+
+// planLocked wakes Run when a lease now ends before it would look.
+func (s *Store) planLocked() {
+	next, ok := s.leases.next()
+	if !ok || !s.sleeps.IsZero() && !next.Before(s.sleeps) {
+		return
+	}
+	s.sleeps = next
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}

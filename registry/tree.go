@@ -1,0 +1,180 @@
+package registry
+
+import (
+	"strings"
+	"sync/atomic"
+
+	"github.com/tidwall/btree"
+)
+
+// dir is what a directory holds. Its node leads to it and is replaced on writes;
+// the dir stays.
+type dir struct {
+	parent  *dir // nil for the root
+	entries btree.Map[string, *Node]
+
+	// changes counts the writes at and below the directory. A cached snapshot
+	// stands as long as the count does.
+	changes   uint64
+	snapshots [nScopes]atomic.Pointer[snapshot]
+}
+
+// scope is how much of a directory a listing shows.
+type scope int
+
+const (
+	oneLevel scope = iota
+	allLevels
+	nScopes
+)
+
+// snapshot is a cached listing with its encoding.
+type snapshot struct {
+	changes   uint64
+	listing   Listing
+	rendering Rendering
+}
+
+// maxCachedNodes bounds the listings that are kept: beyond, making one again costs
+// little compared with sending it.
+const maxCachedNodes = 1 << 14
+
+// tree is the directory tree with the path rules of the v2 API: no lock, no clock,
+// no index of its own.
+type tree struct {
+	root  *Node
+	files int
+	dirs  int // without the root
+}
+
+func newTree() tree { return tree{root: &Node{Key: Root, dir: new(dir)}} }
+
+// place is where a key is or would be: a name in a directory.
+type place struct {
+	key  Key
+	name string
+	dir  *dir
+	node *Node // nil if there is no such entry
+}
+
+// find returns the place of an existing key. It fails with CodeNotDir at a file in
+// the way, with CodeKeyNotFound at the first ancestor that is missing.
+func (t *tree) find(key Key) (place, *Error) {
+	at := place{key: Root, node: t.root}
+	for rest := string(key[1:]); rest != ""; {
+		if !at.node.IsDir() {
+			return at, &Error{Code: CodeNotDir, Cause: string(at.key)}
+		}
+		name, below, _ := strings.Cut(rest, "/")
+		at.dir, at.name = at.node.dir, name
+		at.key = key[:len(key)-len(rest)+len(name)]
+		node, ok := at.dir.entries.Get(name)
+		if !ok {
+			return at, &Error{Code: CodeKeyNotFound, Cause: string(at.key)}
+		}
+		at.node, rest = node, below
+	}
+	return at, nil
+}
+
+// reach returns the place of a key below the root and makes the directories that
+// lead to it, with the given index. It fails, and has made nothing, with CodeNotDir
+// at a file in the way.
+func (t *tree) reach(key Key, index uint64) (place, *Error) {
+	parent := t.root
+	for rest := string(key[1:]); ; {
+		name, below, more := strings.Cut(rest, "/")
+		end := len(key) - len(rest) + len(name)
+		node, _ := parent.dir.entries.Get(name)
+		if !more {
+			return place{key: key, name: name, dir: parent.dir, node: node}, nil
+		}
+		if node == nil {
+			own := Key(strings.Clone(string(key[:end])))
+			node = &Node{Key: own, CreatedIndex: index, ModifiedIndex: index, dir: &dir{parent: parent.dir}}
+			t.put(place{key: own, name: own.Name(), dir: parent.dir}, node)
+		}
+		if !node.IsDir() {
+			return place{}, &Error{Code: CodeNotDir, Cause: string(key[:end])}
+		}
+		parent, rest = node, below
+	}
+}
+
+// put sets the node at a place; at.node is the one it replaces.
+func (t *tree) put(at place, node *Node) {
+	if at.node != nil {
+		t.count(at.node, -1)
+	}
+	t.count(node, +1)
+	at.dir.entries.Set(node.Key.Name(), node)
+	at.dir.changed()
+}
+
+// remove takes the node at a place out of the tree, with everything below it.
+func (t *tree) remove(at place) {
+	walk(at.node, func(n *Node) { t.count(n, -1) })
+	at.dir.entries.Delete(at.name)
+	at.dir.changed()
+}
+
+func (t *tree) count(n *Node, by int) {
+	if n.IsDir() {
+		t.dirs += by
+	} else {
+		t.files += by
+	}
+}
+
+// walk calls visit for the node and all nodes below it.
+func walk(n *Node, visit func(*Node)) {
+	visit(n)
+	if n.IsDir() {
+		n.dir.entries.Scan(func(_ string, entry *Node) bool {
+			walk(entry, visit)
+			return true
+		})
+	}
+}
+
+// changed makes the cached listings that show the directory stale.
+func (d *dir) changed() {
+	for ; d != nil; d = d.parent {
+		d.changes++
+	}
+}
+
+// list returns a snapshot of a directory's node, cached until something changes.
+// Readers may call it side by side, as long as nobody writes.
+func (n *Node) list(what scope) *snapshot {
+	cached := n.dir.snapshots[what].Load()
+	if cached != nil && cached.changes == n.dir.changes && cached.listing.Node == n {
+		return cached
+	}
+	snap := &snapshot{changes: n.dir.changes}
+	var nodes int
+	snap.listing, nodes = n.snapshot(what, 1)
+	if nodes <= maxCachedNodes {
+		n.dir.snapshots[what].Store(snap)
+	}
+	return snap
+}
+
+// snapshot copies a node and its visible entries; level is 1 for the node asked for,
+// whose entries are always shown. It returns the number of nodes copied, too.
+func (n *Node) snapshot(what scope, level int) (Listing, int) {
+	l, nodes := Listing{Node: n}, 1
+	if !n.IsDir() || what == oneLevel && level > 1 {
+		return l, nodes
+	}
+	l.Entries = make([]Listing, 0, n.dir.entries.Len())
+	n.dir.entries.Scan(func(name string, entry *Node) bool {
+		if !isHidden(name) {
+			sub, more := entry.snapshot(what, level+1)
+			l.Entries = append(l.Entries, sub)
+			nodes += more
+		}
+		return true
+	})
+	return l, nodes
+}

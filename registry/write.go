@@ -1,0 +1,320 @@
+package registry
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Presence is a condition on whether a key exists (v2's prevExist).
+type Presence uint8
+
+// The conditions.
+const (
+	AnyPresence Presence = iota
+	MustExist
+	MustNotExist
+)
+
+// EndAtOnce is the TTL of an entry that ends as soon as it is written (v2's ttl=0).
+const EndAtOnce time.Duration = -1
+
+// PutOptions describe a write. The zero value writes an empty file without a lease.
+type PutOptions struct {
+	Value string
+	// TTL is the lease, 0 for none. See [EndAtOnce].
+	TTL time.Duration
+	// Dir makes a directory; Value is then ignored.
+	Dir bool
+	// Refresh keeps the value and wakes no watch.
+	Refresh bool
+	// Exist, PrevValue and PrevIndex are conditions. An empty PrevValue and a zero
+	// PrevIndex are none. MustNotExist overrides the other two, as in etcd.
+	Exist     Presence
+	PrevValue string
+	PrevIndex uint64
+}
+
+func (o PutOptions) compares() bool { return o.PrevValue != "" || o.PrevIndex != 0 }
+
+// action names the operation that the conditions ask for.
+func (o PutOptions) action() Action {
+	switch {
+	case o.Exist == MustNotExist:
+		return Create
+	case o.compares():
+		return CompareAndSwap
+	case o.Exist == MustExist:
+		return Update
+	default:
+		return Set
+	}
+}
+
+// Put writes a key, makes the directories above it, and returns the event, also for
+// a renewal, which is none to anybody else. An error is an [*Error].
+func (s *Store) Put(key Key, o PutOptions) (*Event, error) {
+	action := o.action()
+	return s.write(action, func(now time.Time) (*Event, *Error) {
+		if key == Root {
+			return nil, &Error{Code: CodeRootReadOnly, Cause: string(Root)}
+		}
+		switch action {
+		case Create:
+			return s.createLocked(now, key, o)
+		case Set:
+			return s.setLocked(now, key, o)
+		default:
+			return s.updateLocked(now, key, action, o)
+		}
+	})
+}
+
+// CreateInOrder makes an entry in directory dir, and dir as well if need be, under a
+// name that sorts after all such names before: its index in 20 digits.
+func (s *Store) CreateInOrder(dir Key, o PutOptions) (*Event, error) {
+	return s.write(Create, func(now time.Time) (*Event, *Error) {
+		return s.createLocked(now, dir.Child(fmt.Sprintf("%020d", s.index.next(now))), o)
+	})
+}
+
+// DeleteOptions describe a removal.
+type DeleteOptions struct {
+	// Dir allows the removal of an empty directory, Recursive of any.
+	Dir, Recursive bool
+	// PrevValue and PrevIndex are conditions, as in [PutOptions].
+	PrevValue string
+	PrevIndex uint64
+}
+
+// Delete removes a key. An error is an [*Error].
+func (s *Store) Delete(key Key, o DeleteOptions) (*Event, error) {
+	if o.PrevValue != "" || o.PrevIndex != 0 {
+		return s.write(CompareAndDelete, func(now time.Time) (*Event, *Error) {
+			return s.compareAndDeleteLocked(now, key, o)
+		})
+	}
+	return s.write(Delete, func(now time.Time) (*Event, *Error) {
+		return s.deleteLocked(now, key, o)
+	})
+}
+
+// write runs one operation under the mutex, counts it, and puts the node's index
+// into its error.
+func (s *Store) write(action Action, op func(now time.Time) (*Event, *Error)) (*Event, error) {
+	s.expireDue(time.Now())
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for s.leases.isDue(now) { // what became due in between
+		s.expireLocked(now)
+	}
+	e, err := op(now)
+	s.stats.count(action, err == nil)
+	if err != nil {
+		err.Index = s.index.last
+		return nil, err
+	}
+	s.planLocked()
+	return e, nil
+}
+
+func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error) {
+	at, err := s.tree.find(key)
+	switch {
+	case err != nil && (err.Code != CodeKeyNotFound || o.Refresh):
+		return nil, err
+	case err == nil && at.node.IsDir():
+		return nil, &Error{Code: CodeNotFile, Cause: string(key)}
+	case err == nil && o.Refresh:
+		o.Value = at.node.Value
+	}
+	if err != nil {
+		if at, err = s.tree.reach(key, s.index.next(now)); err != nil {
+			return nil, err
+		}
+	}
+	index := s.index.take(now)
+	return s.replaceLocked(now, at, Set, o, index, index), nil
+}
+
+func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Error) {
+	if at, err := s.tree.find(key); err == nil {
+		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
+	}
+	at, err := s.tree.reach(key, s.index.next(now))
+	if err != nil {
+		return nil, err
+	}
+	o.Refresh = false // there is nothing to keep
+	index := s.index.take(now)
+	return s.replaceLocked(now, at, Create, o, index, index), nil
+}
+
+// updateLocked is update and compareAndSwap: the entry must exist, keeps its
+// createdIndex, and stays the file or directory that it is.
+func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions) (*Event, *Error) {
+	at, err := s.tree.find(key)
+	if err != nil {
+		return nil, err
+	}
+	if at.node.IsDir() {
+		if action == CompareAndSwap || o.Value != "" {
+			return nil, &Error{Code: CodeNotFile, Cause: string(key)}
+		}
+		return s.updateDirLocked(now, at, o), nil
+	}
+	if err := compare(at.node, o.PrevValue, o.PrevIndex); err != nil {
+		return nil, err
+	}
+	if o.Refresh {
+		o.Value = at.node.Value
+	}
+	o.Dir = false
+	return s.replaceLocked(now, at, action, o, at.node.CreatedIndex, s.index.take(now)), nil
+}
+
+// updateDirLocked gives a directory another lease. As in etcd the answer shows a new
+// modifiedIndex, which the directory itself does not keep.
+func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
+	o.Dir = true
+	node := *at.node
+	s.lease(now, &node, at.node, o.TTL)
+	s.tree.put(at, &node)
+	shown := *node.withoutEntries()
+	shown.ModifiedIndex = s.index.take(now)
+	e := &Event{Action: Update, Node: &shown, Prev: at.node.withoutEntries(), At: now}
+	s.publishLocked(e, o.Refresh || s.isRenewal(at.node, o))
+	return e
+}
+
+// replaceLocked writes a new version to a place and publishes the event, unless the
+// write renews a lease.
+func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptions, created, modified uint64) *Event {
+	node := &Node{CreatedIndex: created, ModifiedIndex: modified}
+	e := &Event{Action: action, Node: node, At: now}
+	silent := o.Refresh
+	if prev := at.node; prev != nil {
+		e.Prev = prev.withoutEntries()
+		silent = silent || s.isRenewal(prev, o)
+		node.Key = prev.Key
+	} else {
+		node.Key = Key(strings.Clone(string(at.key)))
+	}
+	switch {
+	case o.Dir:
+		node.dir = &dir{parent: at.dir}
+	case at.node != nil && at.node.Value == o.Value:
+		node.Value = at.node.Value
+	default:
+		node.Value = strings.Clone(o.Value)
+	}
+	s.lease(now, node, at.node, o.TTL)
+	s.tree.put(at, node)
+	if o.Dir {
+		e.Node = node.withoutEntries()
+	}
+	s.publishLocked(e, silent)
+	return e
+}
+
+// isRenewal tells whether a write repeats what is there: not news.
+func (s *Store) isRenewal(prev *Node, o PutOptions) bool {
+	return !s.renewalEvents && prev.HasLease() && prev.TTL == o.TTL &&
+		prev.Value == o.Value && prev.IsDir() == o.Dir
+}
+
+// lease gives a new version its lease, in the queue place of the version before.
+func (s *Store) lease(now time.Time, node, prev *Node, ttl time.Duration) {
+	var have *lease
+	if prev != nil {
+		have = prev.lease
+	}
+	if ttl == 0 {
+		s.leases.release(have)
+		node.TTL, node.Expiration, node.lease = 0, time.Time{}, nil
+		return
+	}
+	node.TTL = max(ttl, 0)
+	node.Expiration = now.Add(node.TTL)
+	if have == nil {
+		node.lease = s.leases.grant(node.Key, node.Expiration)
+		return
+	}
+	s.leases.move(have, node.Expiration)
+	node.lease = have
+}
+
+func (s *Store) deleteLocked(now time.Time, key Key, o DeleteOptions) (*Event, *Error) {
+	if key == Root {
+		return nil, &Error{Code: CodeRootReadOnly, Cause: string(Root)}
+	}
+	at, err := s.tree.find(key)
+	if err != nil {
+		return nil, err
+	}
+	if at.node.IsDir() && !o.Recursive {
+		if !o.Dir {
+			return nil, &Error{Code: CodeNotFile, Cause: string(key)}
+		}
+		if at.node.dir.entries.Len() > 0 {
+			return nil, &Error{Code: CodeDirNotEmpty, Cause: string(key)}
+		}
+	}
+	return s.removeLocked(now, at, Delete), nil
+}
+
+func (s *Store) compareAndDeleteLocked(now time.Time, key Key, o DeleteOptions) (*Event, *Error) {
+	at, err := s.tree.find(key)
+	if err != nil {
+		return nil, err
+	}
+	if at.node.IsDir() {
+		cause := string(key)
+		if key == Root {
+			cause = "" // as etcd answers
+		}
+		return nil, &Error{Code: CodeNotFile, Cause: cause}
+	}
+	if err := compare(at.node, o.PrevValue, o.PrevIndex); err != nil {
+		return nil, err
+	}
+	return s.removeLocked(now, at, CompareAndDelete), nil
+}
+
+// removeLocked takes an entry away, with all that is below it, and publishes it.
+func (s *Store) removeLocked(now time.Time, at place, action Action) *Event {
+	walk(at.node, func(n *Node) { s.leases.release(n.lease) })
+	s.tree.remove(at)
+	prev := at.node.withoutEntries()
+	gone := &Node{Key: prev.Key, CreatedIndex: prev.CreatedIndex, ModifiedIndex: s.index.take(now), dir: prev.dir}
+	e := &Event{Action: action, Node: gone, Prev: prev, At: now}
+	s.publishLocked(e, false)
+	return e
+}
+
+// publishLocked makes an event known, unless it is silent: a renewal.
+func (s *Store) publishLocked(e *Event, silent bool) {
+	if silent {
+		s.stats.renewals.Add(1)
+		return
+	}
+	s.history.add(e)
+	s.hub.notify(e)
+}
+
+// compare tests the conditions of compareAndSwap and compareAndDelete. The cause
+// names what failed as [given != current].
+func compare(n *Node, prevValue string, prevIndex uint64) *Error {
+	var failed []string
+	if prevValue != "" && prevValue != n.Value {
+		failed = append(failed, fmt.Sprintf("[%v != %v]", prevValue, n.Value))
+	}
+	if prevIndex != 0 && prevIndex != n.ModifiedIndex {
+		failed = append(failed, fmt.Sprintf("[%v != %v]", prevIndex, n.ModifiedIndex))
+	}
+	if failed == nil {
+		return nil
+	}
+	return &Error{Code: CodeTestFailed, Cause: strings.Join(failed, " ")}
+}
