@@ -1,0 +1,132 @@
+package httpapi
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"rollcall/registry"
+)
+
+// The version of etcd whose v2 API this is; clients that ask for a version decide by
+// it what they may send.
+const (
+	etcdServerVersion  = "2.3.8"
+	etcdClusterVersion = "2.3.0"
+)
+
+func writeJSON(w http.ResponseWriter, code int, v any) {
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(v) //nolint:errcheck,errchkjson // plain structs; the client is gone then
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(code)
+	w.Write([]byte(text)) //nolint:errcheck // the client is gone then
+}
+
+func (a *api) version(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, struct {
+		Server   string `json:"etcdserver"`
+		Cluster  string `json:"etcdcluster"`
+		Rollcall string `json:"rollcall"`
+	}{etcdServerVersion, etcdClusterVersion, a.opts.Version})
+}
+
+func (a *api) health(w http.ResponseWriter, _ *http.Request) {
+	writeText(w, http.StatusOK, `{"health":"true"}`)
+}
+
+func (a *api) machines(w http.ResponseWriter, _ *http.Request) {
+	writeText(w, http.StatusOK, strings.Join(a.opts.ClientURLs, ", "))
+}
+
+// member is a node as /v2/members shows it.
+type member struct {
+	ID         string   `json:"id"`
+	Name       string   `json:"name"`
+	PeerURLs   []string `json:"peerURLs"`
+	ClientURLs []string `json:"clientURLs"`
+}
+
+func (a *api) self() member {
+	return member{a.id, a.opts.Name, nonNil(a.opts.PeerURLs), nonNil(a.opts.ClientURLs)}
+}
+
+// nonNil makes an empty list show as [] in JSON.
+func nonNil(urls []string) []string { return append([]string{}, urls...) }
+
+// members lists the nodes. /v2/members/leader is whoever answers: any node can do
+// what clients want a leader for.
+func (a *api) members(w http.ResponseWriter, r *http.Request) {
+	w.Header()["X-Etcd-Cluster-Id"] = a.clusterID
+	switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v2/members"), "/") {
+	case "":
+		writeJSON(w, http.StatusOK, map[string][]member{"members": {a.self()}})
+	case "leader":
+		writeJSON(w, http.StatusOK, a.self())
+	default:
+		writeJSON(w, http.StatusNotFound, message{"Not found"})
+	}
+}
+
+// message is an error of the endpoints beside the keys API.
+type message struct {
+	Message string `json:"message"`
+}
+
+// statsSelf answers in the shape of etcd's, as a member that follows nobody: there
+// is no leader.
+func (a *api) statsSelf(w http.ResponseWriter, _ *http.Request) {
+	type leaderInfo struct {
+		Leader    string    `json:"leader"`
+		Uptime    string    `json:"uptime"`
+		StartTime time.Time `json:"startTime"`
+	}
+	writeJSON(w, http.StatusOK, struct {
+		Name                 string     `json:"name"`
+		ID                   string     `json:"id"`
+		State                string     `json:"state"`
+		StartTime            time.Time  `json:"startTime"`
+		LeaderInfo           leaderInfo `json:"leaderInfo"`
+		RecvAppendRequestCnt uint64     `json:"recvAppendRequestCnt"`
+		SendAppendRequestCnt uint64     `json:"sendAppendRequestCnt"`
+	}{
+		Name: a.opts.Name, ID: a.id, State: "StateFollower", StartTime: a.started,
+		LeaderInfo: leaderInfo{Uptime: time.Since(a.started).String(), StartTime: a.started},
+	})
+}
+
+func (a *api) statsLeader(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusForbidden, message{"not current leader"})
+}
+
+func (a *api) statsStore(w http.ResponseWriter, _ *http.Request) {
+	s := a.store.Stats()
+	ops := s.Operations
+	var b strings.Builder
+	b.WriteByte('{')
+	for _, row := range []struct {
+		name   string
+		action registry.Action
+	}{
+		{"gets", registry.Get},
+		{"sets", registry.Set},
+		{"delete", registry.Delete},
+		{"update", registry.Update},
+		{"create", registry.Create},
+		{"compareAndSwap", registry.CompareAndSwap},
+		{"compareAndDelete", registry.CompareAndDelete},
+	} {
+		fmt.Fprintf(&b, `"%sSuccess":%d,"%sFail":%d,`, row.name, ops[row.action].Success, row.name, ops[row.action].Fail)
+	}
+	fmt.Fprintf(&b, `"expireCount":%d,"watchers":%d}`, s.Expirations, s.Watchers)
+	w.Header()["Content-Type"] = jsonType
+	w.Write([]byte(b.String())) //nolint:errcheck // the client is gone then
+}

@@ -1,0 +1,122 @@
+package httpapi
+
+import (
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+const (
+	keysPath  = "/v2/keys"
+	keysRoute = keysPath + "/*"
+
+	// watchRoute is what metrics call the requests that wait: their duration tells
+	// of the data, not of the server.
+	watchRoute = keysRoute + " (watch)"
+)
+
+// keysMethods are the methods of the keys API in the order of etcd's Allow header.
+var keysMethods = []string{"HEAD", "GET", "PUT", "POST", "DELETE"}
+
+// routes is the table of all routes.
+func (a *api) routes() []Route {
+	row := func(pattern string, h http.HandlerFunc, methods ...string) Route {
+		return Route{pattern, a.instrument(pattern, allow(h, methods...))}
+	}
+	keys := allow(a.keysHandler(), keysMethods...)
+	return []Route{
+		{keysPath, keys},
+		{keysRoute, keys},
+		row("/v2/machines", a.machines, "GET", "HEAD"),
+		row("/v2/members", a.members, "GET", "HEAD"),
+		row("/v2/members/*", a.members, "GET", "HEAD"),
+		row("/v2/stats/self", a.statsSelf, "GET"),
+		row("/v2/stats/store", a.statsStore, "GET"),
+		row("/v2/stats/leader", a.statsLeader, "GET"),
+		row("/version", a.version, "GET"),
+		row("/health", a.health, "GET"),
+		row("/livez", probe(a.opts.Live), "GET", "HEAD"),
+		row("/livez/{check}", probe(a.opts.Live), "GET", "HEAD"),
+		row("/readyz", probe(a.opts.Ready), "GET", "HEAD"),
+		row("/readyz/{check}", probe(a.opts.Ready), "GET", "HEAD"),
+	}
+}
+
+// keysHandler splits the keys API in two for the metrics: what answers at once and
+// what waits.
+func (a *api) keysHandler() http.HandlerFunc {
+	now := a.instrument(keysRoute, http.HandlerFunc(a.keys))
+	wait := a.instrument(watchRoute, http.HandlerFunc(a.keys))
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "wait=") {
+			wait.ServeHTTP(w, r)
+			return
+		}
+		now.ServeHTTP(w, r)
+	}
+}
+
+// allow refuses other methods than the given.
+func allow(h http.HandlerFunc, methods ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if !slices.Contains(methods, r.Method) {
+			methodNotAllowed(w, methods)
+			return
+		}
+		h(w, r)
+	}
+}
+
+// unknownMethod answers methods that the router has never heard of, on any path.
+func unknownMethod(w http.ResponseWriter, _ *http.Request) { methodNotAllowed(w, keysMethods) }
+
+func methodNotAllowed(w http.ResponseWriter, allowed []string) {
+	w.Header().Set("Allow", strings.Join(allowed, ","))
+	http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
+}
+
+// Headers that etcd puts on every answer with its default --cors='*', as values
+// that all requests share.
+var (
+	corsHeaders = []string{"accept, content-type, authorization"}
+	corsMethods = []string{"POST, GET, OPTIONS, PUT, DELETE"}
+	corsOrigin  = []string{"*"}
+)
+
+// everyRequest adds the CORS headers, answers OPTIONS, and redirects unclean paths,
+// as etcd does.
+func everyRequest(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h["Access-Control-Allow-Headers"] = corsHeaders
+		h["Access-Control-Allow-Methods"] = corsMethods
+		h["Access-Control-Allow-Origin"] = corsOrigin
+		if r.Method == http.MethodOptions {
+			w.WriteHeader(http.StatusOK)
+			return
+		}
+		if clean := cleanPath(r.URL.Path); clean != r.URL.Path {
+			to := *r.URL
+			to.Path, to.RawPath = clean, ""
+			http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cleanPath is path.Clean for a URL's path: a trailing slash stays.
+func cleanPath(p string) string {
+	if p == "" || p[0] != '/' {
+		p = "/" + p
+	}
+	if !strings.Contains(p, "//") && !strings.Contains(p, "/.") {
+		return p
+	}
+	clean := path.Clean(p)
+	if strings.HasSuffix(p, "/") && clean != "/" {
+		clean += "/"
+	}
+	return clean
+}
