@@ -1,0 +1,89 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/registry"
+)
+
+// Registry collects the figures of a node's store.
+type Registry struct {
+	stats func() registry.Stats
+	rows  []row[registry.Stats]
+	ops   *prometheus.Desc
+}
+
+// row is one series without variable labels.
+type row[S any] struct {
+	desc  *prometheus.Desc
+	kind  prometheus.ValueType
+	value func(S) float64
+}
+
+func newRow[S any](kind prometheus.ValueType, name, help string, value func(S) float64) row[S] {
+	return row[S]{prometheus.NewDesc(name, help, nil, nil), kind, value}
+}
+
+// NewRegistryCollector returns a collector that calls stats for each scrape.
+func NewRegistryCollector(stats func() registry.Stats) *Registry {
+	gauge := func(name, help string, value func(registry.Stats) float64) row[registry.Stats] {
+		return newRow(prometheus.GaugeValue, name, help, value)
+	}
+	counter := func(name, help string, value func(registry.Stats) float64) row[registry.Stats] {
+		return newRow(prometheus.CounterValue, name, help, value)
+	}
+	return &Registry{
+		stats: stats,
+		ops: prometheus.NewDesc("rollcall_operations_total",
+			"Operations on keys, by action and result; a write with conditions counts as what they make it.",
+			[]string{"action", "result"}, nil),
+		rows: []row[registry.Stats]{
+			gauge("rollcall_entries", "Keys with a value.",
+				func(s registry.Stats) float64 { return float64(s.Files) }),
+			gauge("rollcall_directories", "Directories, without the root.",
+				func(s registry.Stats) float64 { return float64(s.Dirs) }),
+			gauge("rollcall_leases", "Keys and directories with a TTL.",
+				func(s registry.Stats) float64 { return float64(s.Leases) }),
+			gauge("rollcall_watchers", "Watches that wait for an event.",
+				func(s registry.Stats) float64 { return float64(s.Watchers) }),
+			gauge("rollcall_history_events", "Events kept for watches that resume.",
+				func(s registry.Stats) float64 { return float64(s.History) }),
+			gauge("rollcall_history_limit_events", "Events that are kept at most.",
+				func(s registry.Stats) float64 { return float64(s.HistoryLimit) }),
+			gauge("rollcall_index", "The node's index; it grows with time and with each write.",
+				func(s registry.Stats) float64 { return float64(s.Index) }),
+			counter("rollcall_renewals_total", "Writes that only renewed a lease and so were no event.",
+				func(s registry.Stats) float64 { return float64(s.Renewals) }),
+			counter("rollcall_expirations_total", "Leases that ran out.",
+				func(s registry.Stats) float64 { return float64(s.Expirations) }),
+			counter("rollcall_watches_total", "Watches begun.",
+				func(s registry.Stats) float64 { return float64(s.Watches) }),
+			counter("rollcall_watches_lost_total", "Watches that lost their place because they were read too slowly.",
+				func(s registry.Stats) float64 { return float64(s.WatchesLost) }),
+		},
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *Registry) Describe(ch chan<- *prometheus.Desc) {
+	ch <- c.ops
+	for _, r := range c.rows {
+		ch <- r.desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *Registry) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	for _, r := range c.rows {
+		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s))
+	}
+	for action, n := range s.Operations {
+		name := registry.Action(action).String()
+		if registry.Action(action) == registry.Expire {
+			continue // rollcall_expirations_total
+		}
+		ch <- prometheus.MustNewConstMetric(c.ops, prometheus.CounterValue, float64(n.Success), name, "success")
+		ch <- prometheus.MustNewConstMetric(c.ops, prometheus.CounterValue, float64(n.Fail), name, "fail")
+	}
+}
