@@ -9,6 +9,10 @@ const (
 	indexTimeBits = 48
 	indexStep     = 16 * time.Microsecond // 2^48 steps last until the year 2162
 
+	// IndexesPerSecond is how fast the indexes of a node grow with time. A node that
+	// writes faster runs ahead of its clock.
+	IndexesPerSecond = uint64(time.Second / indexStep)
+
 	// MaxTag is the largest node tag. Tag 0 is never given to a node: indexes
 	// without a tag are what people type, such as waitIndex=1.
 	MaxTag = 1<<(53-indexTimeBits) - 1

@@ -56,18 +56,20 @@ type form struct {
 	given  [nFields]bool
 }
 
+var errSemicolon = errors.New("invalid semicolon separator in query")
+
 // add reads URL-encoded pairs. It goes on after a malformed pair and returns the
-// first error, as [url.ParseQuery] does.
+// error that [url.ParseQuery] would: a semicolon, else the first bad escape.
 func (f *form) add(query string) error {
-	var first error
+	var worst error
 	for query != "" {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if err := f.addPair(pair); err != nil && first == nil {
-			first = err
+		if err := f.addPair(pair); worst == nil || errors.Is(err, errSemicolon) {
+			worst = err
 		}
 	}
-	return first
+	return worst
 }
 
 func (f *form) addPair(pair string) error {
@@ -75,7 +77,7 @@ func (f *form) addPair(pair string) error {
 		return nil
 	}
 	if strings.Contains(pair, ";") {
-		return errors.New("invalid semicolon separator in query")
+		return errSemicolon
 	}
 	name, value, _ := strings.Cut(pair, "=")
 	name, err := unescape(name)
