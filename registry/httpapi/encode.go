@@ -41,6 +41,20 @@ func appendGet(b []byte, l registry.Listing, now time.Time) []byte {
 	return append(b, "}\n"...)
 }
 
+// sizeOf estimates from above how long a listing's encoding is, so that it is
+// allocated once. Strings full of escapes may exceed it.
+func sizeOf(l registry.Listing) int {
+	const names, lease = 112, 64 // field names with two indexes; expiration and ttl
+	size := names + len(l.Key) + len(l.Value)
+	if l.HasLease() {
+		size += lease
+	}
+	for _, entry := range l.Entries {
+		size += sizeOf(entry)
+	}
+	return size
+}
+
 // appendListing encodes a node with its entries.
 func appendListing(b []byte, l registry.Listing, now time.Time) []byte {
 	b = appendNode(b, l.Node, now, false)

@@ -86,7 +86,7 @@ func (a *api) get(w http.ResponseWriter, key registry.Key, p params) {
 		return
 	}
 	a.write(w, http.StatusOK, r.Index, r.Rendering.Get(now, func() ([]byte, time.Time) {
-		return appendGet(nil, r.Listing, now), nextTick(r.Listing, now)
+		return appendGet(make([]byte, 0, sizeOf(r.Listing)), r.Listing, now), nextTick(r.Listing, now)
 	}))
 }
 
