@@ -67,7 +67,6 @@ func New(store *registry.Store, o Options) http.Handler {
 	}
 	router := chi.NewRouter()
 	router.Use(everyRequest)
-	router.MethodNotAllowed(unknownMethod)
 	for _, route := range append(a.routes(), o.Extra...) {
 		router.Handle(route.Pattern, route.Handler)
 	}

@@ -20,11 +20,9 @@ func appendEvent(b []byte, e *registry.Event) []byte {
 	b = append(b, e.Action.String()...)
 	b = append(b, `","node":`...)
 	b = appendNode(b, e.Node, e.At, isRemoval(e.Action))
-	b = append(b, '}')
 	if e.Prev != nil {
 		b = append(b, `,"prevNode":`...)
 		b = appendNode(b, e.Prev, e.At, false)
-		b = append(b, '}')
 	}
 	return append(b, "}\n"...)
 }
@@ -57,7 +55,7 @@ func sizeOf(l registry.Listing) int {
 
 // appendListing encodes a node with its entries.
 func appendListing(b []byte, l registry.Listing, now time.Time) []byte {
-	b = appendNode(b, l.Node, now, false)
+	b = appendHead(b, l.Node, now, false)
 	for i, entry := range l.Entries {
 		if i == 0 {
 			b = append(b, `,"nodes":[`...)
@@ -69,12 +67,17 @@ func appendListing(b []byte, l registry.Listing, now time.Time) []byte {
 	if len(l.Entries) > 0 {
 		b = append(b, ']')
 	}
-	return append(b, '}')
+	return appendTail(b, l.Node)
 }
 
-// appendNode encodes a node without the closing brace. The root shows neither its
-// key nor indexes.
+// appendNode encodes a node as events show it.
 func appendNode(b []byte, n *registry.Node, now time.Time, withoutValue bool) []byte {
+	return appendTail(appendHead(b, n, now, withoutValue), n)
+}
+
+// appendHead encodes a node up to where its entries go. The root does not show its
+// key.
+func appendHead(b []byte, n *registry.Node, now time.Time, withoutValue bool) []byte {
 	b = append(b, '{')
 	if n.Key != registry.Root {
 		b = append(b, `"key":`...)
@@ -93,13 +96,19 @@ func appendNode(b []byte, n *registry.Node, now time.Time, withoutValue bool) []
 	if n.HasLease() {
 		b = appendLease(b, n, now)
 	}
+	return b
+}
+
+// appendTail encodes what comes after a node's entries: the indexes, which the root
+// has none of.
+func appendTail(b []byte, n *registry.Node) []byte {
 	if n.Key != registry.Root {
 		b = append(b, `,"modifiedIndex":`...)
 		b = strconv.AppendUint(b, n.ModifiedIndex, 10)
 		b = append(b, `,"createdIndex":`...)
 		b = strconv.AppendUint(b, n.CreatedIndex, 10)
 	}
-	return b
+	return append(b, '}')
 }
 
 func appendLease(b []byte, n *registry.Node, now time.Time) []byte {

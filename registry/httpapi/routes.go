@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/go-chi/chi/v5"
 )
 
 const (
@@ -68,9 +70,6 @@ func allow(h http.HandlerFunc, methods ...string) http.HandlerFunc {
 	}
 }
 
-// unknownMethod answers methods that the router has never heard of, on any path.
-func unknownMethod(w http.ResponseWriter, _ *http.Request) { methodNotAllowed(w, keysMethods) }
-
 func methodNotAllowed(w http.ResponseWriter, allowed []string) {
 	w.Header().Set("Allow", strings.Join(allowed, ","))
 	http.Error(w, "Method Not Allowed", http.StatusMethodNotAllowed)
@@ -102,6 +101,8 @@ func everyRequest(next http.Handler) http.Handler {
 			http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 			return
 		}
+		// Rows go by path alone, also for methods that the router has never heard of.
+		chi.RouteContext(r.Context()).RouteMethod = http.MethodGet
 		next.ServeHTTP(w, r)
 	})
 }
