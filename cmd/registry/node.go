@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/metrics"
+	"rollcall/registry"
+	"rollcall/registry/disk"
+	"rollcall/registry/httpapi"
+)
+
+// stopTimeout bounds a graceful stop: running requests may end, watches are released
+// at once.
+const stopTimeout = 8 * time.Second
+
+// nodeConfig configures a registry node.
+type nodeConfig struct {
+	name          string   // unique in the cluster; "" means the host's name
+	dataDir       string   // "" keeps nothing on disk
+	listen        string   // HOST:PORT for clients; port 0 takes a free one
+	advertise     []string // URLs under which clients reach the node; none: made from listen
+	maxBody       int64    // bytes
+	renewalEvents bool
+	debugListen   string // HOST:PORT for pprof, "" for none
+}
+
+// node is one registry node: bound by newNode, alive while Run runs.
+type node struct {
+	cfg      nodeConfig
+	log      *slog.Logger
+	store    *registry.Store
+	mark     *disk.Mark // nil without a data directory
+	listener net.Listener
+	debug    net.Listener // nil without pprof
+	handler  http.Handler
+}
+
+// newNode opens the data directory and binds the ports. Run releases them.
+func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logger) (_ *node, err error) {
+	n := &node{cfg: cfg, log: log}
+	if n.cfg.name == "" {
+		if n.cfg.name, err = os.Hostname(); err != nil {
+			return nil, fmt.Errorf("name of the node: %w", err)
+		}
+	}
+	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents}
+	if cfg.dataDir != "" {
+		if n.mark, err = disk.OpenMark(cfg.dataDir, 60*registry.IndexesPerSecond); err != nil {
+			return nil, err
+		}
+		options.AfterIndex = n.mark.Bound()
+	}
+	if err := n.bind(ctx); err != nil {
+		return nil, err
+	}
+	n.store = registry.New(options)
+	if n.mark != nil {
+		if err := n.mark.Raise(n.store.Index()); err != nil {
+			n.close()
+			return nil, err
+		}
+	}
+	n.handler = n.newHandler(version)
+	return n, nil
+}
+
+func (n *node) bind(ctx context.Context) (err error) {
+	var lc net.ListenConfig
+	if n.listener, err = lc.Listen(ctx, "tcp", n.cfg.listen); err != nil {
+		return fmt.Errorf("client port: %w", err)
+	}
+	if n.cfg.debugListen != "" {
+		if n.debug, err = lc.Listen(ctx, "tcp", n.cfg.debugListen); err != nil {
+			n.close()
+			return fmt.Errorf("debug port: %w", err)
+		}
+	}
+	if len(n.cfg.advertise) == 0 {
+		n.cfg.advertise = []string{"http://" + reachable(n.listener.Addr().(*net.TCPAddr))}
+	}
+	return nil
+}
+
+// close releases the ports of a node that never ran.
+func (n *node) close() {
+	n.listener.Close()
+	if n.debug != nil {
+		n.debug.Close()
+	}
+}
+
+func (n *node) newHandler(version string) http.Handler {
+	requests := metrics.NewHTTP()
+	exposed := metrics.NewRegistry(version, requests, metrics.NewRegistryCollector(n.store.Stats))
+	alive := httpapi.Check{Name: "store", Fail: func() error {
+		n.store.Index() // hangs, and so fails the probe, if the mutex is stuck
+		return nil
+	}}
+	return httpapi.New(n.store, httpapi.Options{
+		Name:       n.cfg.name,
+		Cluster:    "rollcall",
+		ClientURLs: n.cfg.advertise,
+		Version:    version,
+		MaxBody:    n.cfg.maxBody,
+		Live:       []httpapi.Check{alive},
+		Ready:      []httpapi.Check{alive},
+		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
+		Instrument: requests.Wrap,
+	})
+}
+
+// URL is where the node answers.
+func (n *node) URL() string { return "http://" + n.listener.Addr().String() }
+
+// Run serves until the context ends, then stops in order: no new connections, watches
+// released, running requests finished, the index written down.
+func (n *node) Run(ctx context.Context) error {
+	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopBackground()
+	var group errgroup.Group
+	group.Go(func() error { n.store.Run(background); return nil })
+	if n.mark != nil {
+		group.Go(func() error {
+			n.mark.Run(background, n.store.Index, func(err error) {
+				n.log.Warn("cannot write the index mark", "error", err)
+			})
+			return nil
+		})
+	}
+	if n.debug != nil {
+		group.Go(func() error { return serve(background, n.debug, debugHandler(), n.log) })
+	}
+	n.log.Info("node is up", "name", n.cfg.name, "listen", n.listener.Addr().String(),
+		"advertise", n.cfg.advertise, "data_dir", n.cfg.dataDir, "renewal_events", n.cfg.renewalEvents)
+	err := serve(ctx, n.listener, n.handler, n.log)
+	stopBackground()
+	err = errors.Join(err, group.Wait())
+	n.log.Info("node has stopped", "name", n.cfg.name)
+	return err
+}
+
+// serve runs a server on a listener until the context ends, and stops it within
+// stopTimeout.
+func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	requests, releaseWatches := context.WithCancel(context.WithoutCancel(ctx))
+	defer releaseWatches()
+	server := httpapi.NewServer(h, log)
+	server.BaseContext = func(net.Listener) context.Context { return requests }
+	server.RegisterOnShutdown(releaseWatches)
+	stopped := make(chan error, 1)
+	stopWaiting := context.AfterFunc(ctx, func() {
+		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+		defer cancel()
+		err := server.Shutdown(limit)
+		if errors.Is(err, context.DeadlineExceeded) {
+			log.Warn("some requests did not end in time and were cut off", "timeout", stopTimeout)
+			err = server.Close()
+		}
+		stopped <- err
+	})
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		stopWaiting()
+		return err
+	}
+	return <-stopped
+}
+
+func debugHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// tagOf gives a node's indexes their tag.
+func tagOf(name string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	return 1 + h.Sum64()%registry.MaxTag
+}
+
+// reachable turns a listening address into one that clients can dial: for a wildcard
+// the first address of this machine that others can reach, else the loopback.
+func reachable(addr *net.TCPAddr) string {
+	host := addr.IP
+	if host.IsUnspecified() {
+		host = net.IPv4(127, 0, 0, 1)
+		if addrs, err := net.InterfaceAddrs(); err == nil {
+			for _, a := range addrs {
+				if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
+					host = ip.IP
+					break
+				}
+			}
+		}
+	}
+	return net.JoinHostPort(host.String(), strconv.Itoa(addr.Port))
+}
