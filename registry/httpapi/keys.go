@@ -110,10 +110,16 @@ func (a *api) writeEvent(w http.ResponseWriter, e *registry.Event, err error, wi
 	a.write(w, code, e.Index(), *buf)
 }
 
+// chunked is the length from which net/http no longer finds out the length of a body
+// by itself.
+const chunked = 2048
+
 // write answers with an encoded body.
 func (a *api) write(w http.ResponseWriter, code int, index uint64, body []byte) {
 	h := a.header(w, index)
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	if len(body) >= chunked { // else left out here: a ninth header makes the map grow
+		h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	}
 	w.WriteHeader(code)
 	w.Write(body) //nolint:errcheck // the client is gone then
 }

@@ -1,0 +1,86 @@
+# Rollcall. The two commands to start with:
+#
+#   make run     build the registry and see it work on this machine
+#   make test    everything that continuous integration runs
+#
+# Both need Go, make and git, nothing else: what else they use they install, from Debian packages and from pinned
+# Go modules. `make help` lists the rest.
+
+GO ?= go
+export GO
+
+# Time per fuzz target, in `make test` and in `make fuzz`.
+SHORT_FUZZTIME ?= 5s
+FUZZTIME       ?= 10m
+
+# Flags of the benchmark, for example: make bench BENCHFLAGS='-only put -rounds 3'.
+BENCHFLAGS ?=
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+DEADCODE := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
+VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+# Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
+TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip cc
+BENCH_TOOLS := etcd wrk
+
+# Debian keeps haproxy, nginx and ip where only root looks.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check audit bench fuzz generate install-tools clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+run: build ## Build, and show it at work: a node, lbsync, HAProxy, three frontends. Ctrl-C stops all.
+	@.ci/install-tools haproxy || echo "==> going on without HAProxy"
+	@exec bin/registry demo
+
+build: ## Build bin/registry.
+	@echo "==> build bin/registry"
+	@CGO_ENABLED=0 $(GO) build -trimpath -o bin/registry ./cmd/registry
+
+# The tests come last, so that the last lines are theirs.
+test: ## Install what the tests need, check the code, fuzz briefly, run all tests.
+	@.ci/install-tools $(TEST_TOOLS)
+	@$(MAKE) --no-print-directory check
+	@.ci/fuzz $(SHORT_FUZZTIME)
+	@echo "==> go test -race"
+	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m ./...
+
+check: ## Look at the code without running it: vet, linters, formatting, go.mod.
+	@echo "==> go vet"
+	@$(GO) vet ./...
+	@echo "==> go mod tidy -diff"
+	@$(GO) mod tidy -diff
+	@echo "==> golangci-lint $(GOLANGCI_VERSION) (its first build takes minutes)"
+	@$(GOLANGCI) version >/dev/null 2>&1 || $(GOLANGCI) version
+	@$(GOLANGCI) run ./...
+
+audit: ## Look for code that nothing uses and for known vulnerabilities; needs vuln.go.dev.
+	@echo "==> deadcode"
+	@$(DEADCODE) -test ./...
+	@echo "==> govulncheck"
+	@$(VULNCHECK) ./...
+
+bench: build ## Compare speed and memory with etcd and a bare handler; prints a table.
+	@.ci/install-tools $(BENCH_TOOLS)
+	@$(GO) build -trimpath -o bin/bench ./registry/httpapi/bench
+	@mkdir -p .cache
+	@bin/bench -registry bin/registry -dir .cache $(BENCHFLAGS)
+
+fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
+	@.ci/fuzz $(FUZZTIME)
+
+generate: ## Write generated files anew.
+	@echo "==> go generate"
+	@$(GO) generate ./...
+
+install-tools: ## Install all that test, run and bench use.
+	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
+	@$(GOLANGCI) version
+
+clean: ## Remove what these targets have built.
+	rm -rf bin .cache
