@@ -17,9 +17,8 @@ const (
 	etcdClusterVersion = "2.3.0"
 )
 
-func writeJSON(w http.ResponseWriter, code int, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header()["Content-Type"] = jsonType
-	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(v) //nolint:errcheck,errchkjson // plain structs; the client is gone then
 }
 
@@ -32,7 +31,7 @@ func writeText(w http.ResponseWriter, code int, text string) {
 }
 
 func (a *api) version(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, struct {
+	writeJSON(w, struct {
 		Server   string `json:"etcdserver"`
 		Cluster  string `json:"etcdcluster"`
 		Rollcall string `json:"rollcall"`
@@ -68,17 +67,20 @@ func (a *api) members(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Etcd-Cluster-Id"] = a.clusterID
 	switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v2/members"), "/") {
 	case "":
-		writeJSON(w, http.StatusOK, map[string][]member{"members": {a.self()}})
+		writeJSON(w, map[string][]member{"members": {a.self()}})
 	case "leader":
-		writeJSON(w, http.StatusOK, a.self())
+		writeJSON(w, a.self())
 	default:
-		writeJSON(w, http.StatusNotFound, message{"Not found"})
+		writeMessage(w, http.StatusNotFound, "Not found")
 	}
 }
 
-// message is an error of the endpoints beside the keys API.
-type message struct {
-	Message string `json:"message"`
+// writeMessage answers with an error of the endpoints beside the keys API.
+func writeMessage(w http.ResponseWriter, code int, text string) {
+	b, _ := json.Marshal(map[string]string{"message": text}) //nolint:errchkjson // strings
+	w.Header()["Content-Type"] = jsonType
+	w.WriteHeader(code)
+	w.Write(b) //nolint:errcheck // the client is gone then
 }
 
 // statsSelf answers in the shape of etcd's, as a member that follows nobody: there
@@ -89,7 +91,7 @@ func (a *api) statsSelf(w http.ResponseWriter, _ *http.Request) {
 		Uptime    string    `json:"uptime"`
 		StartTime time.Time `json:"startTime"`
 	}
-	writeJSON(w, http.StatusOK, struct {
+	writeJSON(w, struct {
 		Name                 string     `json:"name"`
 		ID                   string     `json:"id"`
 		State                string     `json:"state"`
@@ -104,7 +106,7 @@ func (a *api) statsSelf(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *api) statsLeader(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusForbidden, message{"not current leader"})
+	writeMessage(w, http.StatusForbidden, "not current leader")
 }
 
 func (a *api) statsStore(w http.ResponseWriter, _ *http.Request) {
