@@ -28,12 +28,16 @@ func (a Action) String() string { return actionNames[a] }
 // Event is one change of the tree, or a renewal's answer. It is immutable.
 type Event struct {
 	Action Action
-	Node   *Node     // the entry after the event; for removals without its value
-	Prev   *Node     // the entry before, nil if there was none
-	At     time.Time // when it happened; remaining TTLs are shown as of then
+	Node   *Node // the entry after the event; for removals without its value
+	Prev   *Node // the entry before, nil if there was none
 
 	Rendering Rendering // the event encoded, shared by all watches that get it
+
+	at int64 // Unix time in nanoseconds: a time.Time is three times as large
 }
+
+// At returns when the event happened. Remaining TTLs are shown as of then.
+func (e *Event) At() time.Time { return time.Unix(0, e.at) }
 
 // Index returns the index of the event, which is its node's ModifiedIndex.
 func (e *Event) Index() uint64 { return e.Node.ModifiedIndex }

@@ -32,7 +32,7 @@ func ParseKey(p string) (Key, error) {
 	if !isClean(p) {
 		p = path.Clean("/" + p)
 	}
-	if strings.Count(p, "/") > MaxSegments {
+	if Key(p).depth() > MaxSegments {
 		return "", ErrKeyTooDeep
 	}
 	return Key(p), nil
@@ -64,6 +64,14 @@ func (k Key) Child(name string) Key {
 		return Key("/" + name)
 	}
 	return k + "/" + Key(name)
+}
+
+// depth returns the number of segments, 0 for the root.
+func (k Key) depth() int {
+	if k == Root {
+		return 0
+	}
+	return strings.Count(string(k), "/")
 }
 
 // IsBelow tells whether dir is an ancestor of k.

@@ -9,29 +9,37 @@ import (
 // versions of its node: a renewal moves deadline and leaves the queue alone.
 type lease struct {
 	key      Key
-	deadline time.Time // when the node really expires
-	queued   time.Time // when the queue looks at it next, never after deadline
-	pos      int       // index in the heap
+	deadline instant // when the node really expires
+	queued   instant // when the queue looks at it next, never after deadline
+	pos      int     // index in the heap
 }
+
+// instant is a time as the nanoseconds since the queue's epoch on the monotonic
+// clock: a third of a time.Time's size, which counts with one for each lease.
+type instant int64
 
 // leases is the expiry queue, a heap by queued time. A renewal, by far the most
 // frequent change, only writes the deadline; the queue finds out when it gets there.
 type leases struct {
-	heap leaseHeap
+	epoch time.Time
+	heap  leaseHeap
 }
 
-// grant puts a new lease into the queue.
-func (q *leases) grant(key Key, deadline time.Time) *lease {
-	l := &lease{key: key, deadline: deadline, queued: deadline}
+func (q *leases) instant(t time.Time) instant { return instant(t.Sub(q.epoch)) }
+func (q *leases) time(i instant) time.Time    { return q.epoch.Add(time.Duration(i)) }
+
+// add puts a new lease into the queue.
+func (q *leases) add(key Key, deadline time.Time) *lease {
+	l := &lease{key: key, deadline: q.instant(deadline), queued: q.instant(deadline)}
 	heap.Push(&q.heap, l)
 	return l
 }
 
 // move gives the lease another deadline.
 func (q *leases) move(l *lease, deadline time.Time) {
-	l.deadline = deadline
-	if deadline.Before(l.queued) {
-		l.queued = deadline
+	l.deadline = q.instant(deadline)
+	if l.deadline < l.queued {
+		l.queued = l.deadline
 		heap.Fix(&q.heap, l.pos)
 	}
 }
@@ -48,12 +56,12 @@ func (q *leases) next() (time.Time, bool) {
 	if len(q.heap) == 0 {
 		return time.Time{}, false
 	}
-	return q.heap[0].queued, true
+	return q.time(q.heap[0].queued), true
 }
 
 // isDue tells whether a lease may have run out at time now.
 func (q *leases) isDue(now time.Time) bool {
-	return len(q.heap) > 0 && !now.Before(q.heap[0].queued)
+	return len(q.heap) > 0 && q.heap[0].queued <= q.instant(now)
 }
 
 // expired returns a lease that has run out at time now, the earliest first, or nil.
@@ -61,7 +69,7 @@ func (q *leases) isDue(now time.Time) bool {
 func (q *leases) expired(now time.Time) *lease {
 	for q.isDue(now) {
 		l := q.heap[0]
-		if !l.deadline.After(l.queued) {
+		if l.deadline <= l.queued {
 			return l
 		}
 		l.queued = l.deadline
@@ -74,7 +82,7 @@ func (q *leases) expired(now time.Time) *lease {
 type leaseHeap []*lease
 
 func (h leaseHeap) Len() int           { return len(h) }
-func (h leaseHeap) Less(i, j int) bool { return h[i].queued.Before(h[j].queued) }
+func (h leaseHeap) Less(i, j int) bool { return h[i].queued < h[j].queued }
 
 func (h leaseHeap) Swap(i, j int) {
 	h[i], h[j] = h[j], h[i]

@@ -9,26 +9,55 @@ import (
 // immutable once published; a write replaces it by a new Node.
 type Node struct {
 	Key           Key
-	Value         string        // "" for a directory
-	CreatedIndex  uint64        // 0 for the root
-	ModifiedIndex uint64        // 0 for the root
-	TTL           time.Duration // the lease as it was granted; 0 without one
-	Expiration    time.Time     // when the lease runs out (with a monotonic reading); zero without one
+	Value         string // "" for a directory
+	CreatedIndex  uint64 // 0 for the root
+	ModifiedIndex uint64 // 0 for the root
 
-	lease *lease // place in the expiry queue, shared by the versions of one lease
+	grant *grant // nil without a lease
 	dir   *dir   // the entries of a directory, guarded by the store's mutex; nil for a file
+}
+
+// grant is what one version of a node was given as its lease. It is immutable.
+type grant struct {
+	ttl        time.Duration
+	expiration time.Time // with a monotonic reading
+	place      *lease    // in the expiry queue, shared by the versions of the lease
 }
 
 // IsDir tells whether the node is a directory.
 func (n *Node) IsDir() bool { return n.dir != nil }
 
 // HasLease tells whether the node goes away by itself.
-func (n *Node) HasLease() bool { return !n.Expiration.IsZero() }
+func (n *Node) HasLease() bool { return n.grant != nil }
+
+// TTL returns the lease as it was granted, 0 without one.
+func (n *Node) TTL() time.Duration {
+	if n.grant == nil {
+		return 0
+	}
+	return n.grant.ttl
+}
+
+// Expiration returns when the lease runs out, the zero time without one.
+func (n *Node) Expiration() time.Time {
+	if n.grant == nil {
+		return time.Time{}
+	}
+	return n.grant.expiration
+}
+
+// place returns where the node stands in the expiry queue, nil without a lease.
+func (n *Node) place() *lease {
+	if n == nil || n.grant == nil {
+		return nil
+	}
+	return n.grant.place
+}
 
 // TTLSeconds returns how long the lease has left at time now, rounded up to whole
 // seconds as etcd does; 0 or less when it has run out. Only for nodes with a lease.
 func (n *Node) TTLSeconds(now time.Time) int64 {
-	left := n.Expiration.Sub(now)
+	left := n.Expiration().Sub(now)
 	s := int64(left / time.Second)
 	if left%time.Second > 0 {
 		s++

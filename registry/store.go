@@ -64,6 +64,7 @@ func New(o Options) *Store {
 	s := &Store{
 		renewalEvents: o.RenewalEvents,
 		tree:          newTree(),
+		leases:        leases{epoch: time.Now()},
 		index:         newIndexes(o.Tag, o.AfterIndex, time.Now()),
 		watchQueue:    o.WatchQueue,
 		wake:          make(chan struct{}, 1),
@@ -185,7 +186,7 @@ func (s *Store) expireLocked(now time.Time) {
 			return
 		}
 		at, err := s.tree.find(l.key)
-		if err != nil || at.node.lease != l {
+		if err != nil || at.node.place() != l {
 			panic("registry: a lease without its node: " + string(l.key))
 		}
 		s.stats.expirations.Add(1)

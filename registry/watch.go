@@ -58,9 +58,6 @@ func (s *Store) Watch(key Key, o WatchOptions) (*Watch, error) {
 		w.queue = s.history.since(o.Since, key, o.Recursive, limit)
 	}
 	w.limit = s.watchQueue + len(w.queue)
-	if len(w.queue) > 0 {
-		w.signal()
-	}
 	if len(w.queue) == 0 || o.Stream {
 		s.hub.add(w)
 	}

@@ -74,6 +74,9 @@ func (s *Store) Put(key Key, o PutOptions) (*Event, error) {
 // name that sorts after all such names before: its index in 20 digits.
 func (s *Store) CreateInOrder(dir Key, o PutOptions) (*Event, error) {
 	return s.write(Create, func(now time.Time) (*Event, *Error) {
+		if dir.depth() >= MaxSegments {
+			return nil, &Error{Code: CodeInvalidField, Cause: ErrKeyTooDeep.Error()}
+		}
 		return s.createLocked(now, dir.Child(fmt.Sprintf("%020d", s.index.next(now))), o)
 	})
 }
@@ -183,7 +186,7 @@ func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
 	s.tree.put(at, &node)
 	shown := *node.withoutEntries()
 	shown.ModifiedIndex = s.index.take(now)
-	e := &Event{Action: Update, Node: &shown, Prev: at.node.withoutEntries(), At: now}
+	e := &Event{Action: Update, Node: &shown, Prev: at.node.withoutEntries(), at: now.UnixNano()}
 	s.publishLocked(e, o.Refresh || s.isRenewal(at.node, o))
 	return e
 }
@@ -192,10 +195,10 @@ func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
 // write renews a lease.
 func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptions, created, modified uint64) *Event {
 	node := &Node{CreatedIndex: created, ModifiedIndex: modified}
-	e := &Event{Action: action, Node: node, At: now}
+	e := &Event{Action: action, Node: node, at: now.UnixNano()}
 	silent := o.Refresh
 	if prev := at.node; prev != nil {
-		e.Prev = prev.withoutEntries()
+		e.Prev = prev // always a file: a directory is not replaced
 		silent = silent || s.isRenewal(prev, o)
 		node.Key = prev.Key
 	} else {
@@ -220,29 +223,26 @@ func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptio
 
 // isRenewal tells whether a write repeats what is there: not news.
 func (s *Store) isRenewal(prev *Node, o PutOptions) bool {
-	return !s.renewalEvents && prev.HasLease() && prev.TTL == o.TTL &&
+	return !s.renewalEvents && prev.HasLease() && prev.TTL() == o.TTL &&
 		prev.Value == o.Value && prev.IsDir() == o.Dir
 }
 
 // lease gives a new version its lease, in the queue place of the version before.
 func (s *Store) lease(now time.Time, node, prev *Node, ttl time.Duration) {
-	var have *lease
-	if prev != nil {
-		have = prev.lease
-	}
+	place := prev.place()
 	if ttl == 0 {
-		s.leases.release(have)
-		node.TTL, node.Expiration, node.lease = 0, time.Time{}, nil
+		s.leases.release(place)
+		node.grant = nil
 		return
 	}
-	node.TTL = max(ttl, 0)
-	node.Expiration = now.Add(node.TTL)
-	if have == nil {
-		node.lease = s.leases.grant(node.Key, node.Expiration)
-		return
+	ttl = max(ttl, 0)
+	deadline := now.Add(ttl)
+	if place == nil {
+		place = s.leases.add(node.Key, deadline)
+	} else {
+		s.leases.move(place, deadline)
 	}
-	s.leases.move(have, node.Expiration)
-	node.lease = have
+	node.grant = &grant{ttl, deadline, place}
 }
 
 func (s *Store) deleteLocked(now time.Time, key Key, o DeleteOptions) (*Event, *Error) {
@@ -284,11 +284,11 @@ func (s *Store) compareAndDeleteLocked(now time.Time, key Key, o DeleteOptions) 
 
 // removeLocked takes an entry away, with all that is below it, and publishes it.
 func (s *Store) removeLocked(now time.Time, at place, action Action) *Event {
-	walk(at.node, func(n *Node) { s.leases.release(n.lease) })
+	walk(at.node, func(n *Node) { s.leases.release(n.place()) })
 	s.tree.remove(at)
 	prev := at.node.withoutEntries()
 	gone := &Node{Key: prev.Key, CreatedIndex: prev.CreatedIndex, ModifiedIndex: s.index.take(now), dir: prev.dir}
-	e := &Event{Action: action, Node: gone, Prev: prev, At: now}
+	e := &Event{Action: action, Node: gone, Prev: prev, at: now.UnixNano()}
 	s.publishLocked(e, false)
 	return e
 }

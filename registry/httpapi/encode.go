@@ -19,10 +19,10 @@ func appendEvent(b []byte, e *registry.Event) []byte {
 	b = append(b, `{"action":"`...)
 	b = append(b, e.Action.String()...)
 	b = append(b, `","node":`...)
-	b = appendNode(b, e.Node, e.At, isRemoval(e.Action))
+	b = appendNode(b, e.Node, e.At(), isRemoval(e.Action))
 	if e.Prev != nil {
 		b = append(b, `,"prevNode":`...)
-		b = appendNode(b, e.Prev, e.At, false)
+		b = appendNode(b, e.Prev, e.At(), false)
 	}
 	return append(b, "}\n"...)
 }
@@ -113,7 +113,7 @@ func appendTail(b []byte, n *registry.Node) []byte {
 
 func appendLease(b []byte, n *registry.Node, now time.Time) []byte {
 	b = append(b, `,"expiration":"`...)
-	b = n.Expiration.UTC().AppendFormat(b, time.RFC3339Nano)
+	b = n.Expiration().UTC().AppendFormat(b, time.RFC3339Nano)
 	b = append(b, '"')
 	if ttl := n.TTLSeconds(now); ttl > 0 {
 		b = append(b, `,"ttl":`...)
@@ -141,7 +141,7 @@ func appendString(b []byte, s string) []byte {
 func nextTick(l registry.Listing, now time.Time) time.Time {
 	var first time.Time
 	if l.HasLease() {
-		left := l.Expiration.Sub(now)
+		left := l.Expiration().Sub(now)
 		first = now.Add((left-1)%time.Second + 1)
 	}
 	for _, entry := range l.Entries {

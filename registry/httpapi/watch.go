@@ -54,7 +54,7 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, key registry.Key, p 
 
 // render encodes an event once for all its watches.
 func render(e *registry.Event) []byte {
-	return e.Rendering.Get(e.At, func() ([]byte, time.Time) {
+	return e.Rendering.Get(e.At(), func() ([]byte, time.Time) {
 		return appendEvent(nil, e), time.Time{}
 	})
 }
