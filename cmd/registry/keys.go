@@ -52,6 +52,9 @@ func (f *keyFlags) print(w io.Writer, resp *client.Response, show func(io.Writer
 		_, err := fmt.Fprintf(w, "%s\n", bytes.TrimSpace(resp.Raw))
 		return err
 	}
+	if resp.Node == nil {
+		return errors.New("the node's answer does not tell about the key")
+	}
 	return show(w, resp)
 }
 

@@ -37,10 +37,13 @@ func newRmCommand(app *cli) *cobra.Command {
 	return newKeyCommand(app, cmd, &flags, 1)
 }
 
-// printRemoved shows the value that is gone, in etcdctl's words.
+// printRemoved shows the value that is gone, in etcdctl's words, which has none after a comparison.
 func printRemoved(w io.Writer, resp *client.Response) error {
-	if resp.PrevNode == nil || resp.PrevNode.Dir {
+	switch {
+	case resp.Node.Dir:
 		return nil
+	case resp.Action != client.ActionDelete || resp.PrevNode == nil:
+		return printValue(w, resp)
 	}
 	_, err := fmt.Fprintln(w, "PrevNode.Value:", resp.PrevNode.Value)
 	return err

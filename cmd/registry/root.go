@@ -68,7 +68,7 @@ A flag on the command line wins.`,
 		&cobra.Group{ID: groupServices, Title: "Services:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys, as with etcdctl:"},
 	)
-	addGroup(root, groupServices, newServeCommand(app))
+	addGroup(root, groupServices, newServeCommand(app), newLbsyncCommand(app), newDemoCommand(app))
 	addGroup(root, groupKeys,
 		newGetCommand(app),
 		newSetCommand(app),
@@ -80,6 +80,11 @@ A flag on the command line wins.`,
 		newWatchCommand(app),
 	)
 	root.AddCommand(newVersionCommand(app))
+	for _, c := range root.Commands() {
+		if c.ValidArgsFunction == nil {
+			c.ValidArgsFunction = cobra.NoFileCompletions // Shells would offer files where no argument is wanted.
+		}
+	}
 	return root
 }
 

@@ -1,0 +1,104 @@
+package disk
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func open(t *testing.T, dir string) *Mark {
+	t.Helper()
+	m, err := OpenMark(dir, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// The bound that a restart reads is never below an index that was given out, and is
+// written only when half of the room is used up.
+func TestMarkStaysAhead(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	m := open(t, dir)
+	if m.Bound() != 0 {
+		t.Fatalf("bound %d without a file", m.Bound())
+	}
+	writes, last := 0, uint64(0)
+	for index := uint64(5000); index < 15000; index += 100 {
+		if err := m.Raise(index); err != nil {
+			t.Fatal(err)
+		}
+		bound := open(t, dir).Bound()
+		if bound < index+1000/2 {
+			t.Fatalf("at index %d the file bounds %d", index, bound)
+		}
+		if bound != last {
+			writes, last = writes+1, bound
+		}
+	}
+	if writes > 10_000/400 {
+		t.Errorf("%d writes for 10,000 indexes", writes)
+	}
+}
+
+// While the node runs the mark follows the index; at the end it is the index.
+func TestMarkRun(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		m := open(t, dir)
+		var index atomic.Uint64
+		index.Store(10_000)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			m.Run(ctx, index.Load, func(err error) { t.Error(err) })
+		}()
+		for range 10 {
+			time.Sleep(markInterval + 1)
+			synctest.Wait()
+			if bound := open(t, dir).Bound(); bound < index.Load() {
+				t.Fatalf("the bound %d is below the index %d", bound, index.Load())
+			}
+			index.Add(400)
+		}
+		cancel()
+		<-done
+		if bound := open(t, dir).Bound(); bound != index.Load() {
+			t.Errorf("after a clean stop the bound is %d, want %d", bound, index.Load())
+		}
+	})
+}
+
+func TestMarkRefusesGarbage(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, markFile), []byte("12x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenMark(dir, 1000); err == nil || !strings.Contains(err.Error(), markFile) {
+		t.Errorf("error %v, want one that names the file", err)
+	}
+}
+
+// A mark that cannot be written is reported, and the old one stays.
+func TestMarkFailureKeepsTheOld(t *testing.T) {
+	dir := t.TempDir()
+	m := open(t, dir)
+	if err := m.Raise(1); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, markFile+".new"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.Raise(100_000); err == nil {
+		t.Error("no error")
+	}
+	if bound := open(t, dir).Bound(); bound != 1001 {
+		t.Errorf("the old bound became %d", bound)
+	}
+}
