@@ -10,11 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"rollcall/lbsync"
 	"rollcall/registry"
 )
 
@@ -24,7 +26,49 @@ func everything(t *testing.T) *prometheus.Registry {
 	requests := NewHTTP()
 	h := requests.Wrap("/v2/keys/*", http.NotFoundHandler())
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
-	return NewRegistry("v1", requests, NewRegistryCollector(registry.New(registry.Options{}).Stats))
+	return NewRegistry("v1", requests,
+		NewRegistryCollector(registry.New(registry.Options{}).Stats),
+		NewLbsyncCollector(lbsyncStats))
+}
+
+// lbsyncStats is a process with one service and one target.
+func lbsyncStats() lbsync.Stats {
+	return lbsync.Stats{
+		Registry: lbsync.RegistryStats{Reachable: true, LastContact: time.Unix(1700000000, 5e8), Failures: 3},
+		Services: []lbsync.ServiceStats{{
+			Name: "frontends", Held: true,
+			Servers:    map[lbsync.State]int{lbsync.Up: 4},
+			Rejected:   map[lbsync.Reason]int{lbsync.ReasonPort: 1},
+			Rejections: map[lbsync.Reason]uint64{lbsync.ReasonPort: 2},
+		}},
+		Targets: []lbsync.TargetStats{{
+			Config: "/etc/haproxy/haproxy.cfg", Kind: "haproxy", Applied: 7,
+			Failures: map[lbsync.Step]uint64{lbsync.StepCheck: 5},
+		}},
+	}
+}
+
+func TestLbsyncFigures(t *testing.T) {
+	want := `rollcall_lbsync_pool_held{service="frontends"} 1
+rollcall_lbsync_pool_servers{service="frontends",state="up"} 4
+rollcall_lbsync_registry_failures_total 3
+rollcall_lbsync_registry_last_contact_timestamp_seconds 1.7000000005e+09
+rollcall_lbsync_registry_up 1
+rollcall_lbsync_rejected_entries{reason="bad_port",service="frontends"} 1
+rollcall_lbsync_rejections_total{reason="bad_port",service="frontends"} 2
+rollcall_lbsync_target_changes_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 7
+rollcall_lbsync_target_failures_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy",step="check"} 5
+rollcall_lbsync_target_in_sync{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
+rollcall_lbsync_target_last_success_timestamp_seconds{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
+`
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(NewLbsyncCollector(lbsyncStats))
+	w := httptest.NewRecorder()
+	Handler(r).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	got := regexp.MustCompile("(?m)^(#|promhttp).*\n").ReplaceAllString(w.Body.String(), "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exposed (-want +got):\n%s", diff)
+	}
 }
 
 // docs/metrics.md and the program list the same series.

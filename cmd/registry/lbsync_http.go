@@ -12,7 +12,7 @@ import (
 // lbsyncHandler serves /metrics, /livez and /readyz of an lbsync process.
 func lbsyncHandler(stats func() lbsync.Stats, version string) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", metrics.Handler(metrics.NewRegistry(version)))
+	mux.Handle("GET /metrics", metrics.Handler(metrics.NewRegistry(version, metrics.NewLbsyncCollector(stats))))
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		lines, ready := lbsyncReadiness(stats())

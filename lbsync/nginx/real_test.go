@@ -1,0 +1,193 @@
+package nginx
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"rollcall/lbsync"
+	"rollcall/lbsync/internal/lbtest"
+)
+
+const prefix = "/frontends"
+
+// mainConf is the operator's part of the configuration; lbsync's file is one of conf.d.
+const mainConf = `daemon off;
+worker_processes 1;
+error_log DIR/error.log;
+pid DIR/pid;
+events {}
+http {
+    access_log off;
+    client_body_temp_path DIR/body;
+    proxy_temp_path DIR/proxy;
+    fastcgi_temp_path DIR/fastcgi;
+    uwsgi_temp_path DIR/uwsgi;
+    scgi_temp_path DIR/scgi;
+    include DIR/conf.d/*.conf;
+    server {
+        listen 127.0.0.1:PORT;
+        location / { proxy_pass http://frontends; }
+    }
+}
+`
+
+// A rig is a real nginx with a Syncer and a registry.
+type rig struct {
+	dir      string
+	config   string
+	port     string
+	conf     lbsync.Nginx
+	registry lbtest.Registry
+	log      *lbtest.Log
+	syncer   *lbsync.Syncer
+}
+
+func newRig(t *testing.T) *rig {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "conf.d"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{dir: dir, config: filepath.Join(dir, "conf.d", "frontends.conf"), port: lbtest.FreePort(t)}
+	main := filepath.Join(dir, "nginx.conf")
+	writeFile(t, main, strings.NewReplacer("DIR", dir, "PORT", r.port).Replace(mainConf))
+	writeFile(t, r.config, "upstream frontends { server 127.0.0.1:1 down; }\n")
+	nginx := lbtest.Program(t, "nginx")
+	lbtest.Start(t, nginx, "-p", dir, "-c", main)
+	lbtest.Eventually(t, 5*time.Second, "nginx answers", func() bool {
+		_, trouble := lbtest.Get(t.Context(), r.port)
+		return strings.HasPrefix(trouble, "502")
+	})
+	r.conf = lbsync.Nginx{
+		Config: r.config, Services: []string{"frontends"},
+		Check:  lbsync.Command{nginx, "-t", "-p", dir, "-c", main},
+		Reload: lbsync.Command{nginx, "-s", "reload", "-p", dir, "-c", main},
+	}
+	return r
+}
+
+func (r *rig) start(t *testing.T) {
+	t.Helper()
+	log, logger := lbtest.NewLog(t)
+	r.log = log
+	cfg := &lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: prefix, Port: 8080}}}
+	targets := []lbsync.Target{NewTarget(r.conf, Options{})}
+	var err error
+	r.syncer, err = lbsync.New(cfg, lbsync.Options{Targets: targets, Source: &r.registry, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- r.syncer.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// only tells whether ten requests in a row are answered by those who are named, and by each of them.
+func (r *rig) only(t *testing.T, who ...string) bool {
+	t.Helper()
+	seen := lbtest.Answers(t.Context(), r.port, 10)
+	for _, name := range who {
+		if seen[name] == 0 {
+			return false
+		}
+		delete(seen, name)
+	}
+	return len(seen) == 0
+}
+
+func (r *rig) failures(step lbsync.Step) uint64 {
+	return r.syncer.Stats().Targets[0].Failures[step]
+}
+
+func TestServersComeAndGo(t *testing.T) {
+	r := newRig(t)
+	one, two := lbtest.NewBackend(t, "one", "127.0.0.2"), lbtest.NewBackend(t, "two", "127.0.0.3")
+	r.start(t)
+	r.registry.Set(prefix, "fe1", one.Addr)
+	lbtest.Eventually(t, 5*time.Second, "one gets traffic", func() bool { return r.only(t, "one") })
+	r.registry.Set(prefix, "fe2", two.Addr)
+	lbtest.Eventually(t, 5*time.Second, "both get traffic", func() bool { return r.only(t, "one", "two") })
+
+	lbtest.Eventually(t, 5*time.Second, "both changes are applied", func() bool { return r.applied() == 2 })
+
+	r.registry.Delete(prefix, "fe1")
+	lbtest.Eventually(t, 5*time.Second, "the removal is applied", func() bool { return r.applied() == 3 })
+	// "Applied" is a promise: no old worker answers any more.
+	if !r.only(t, "two") {
+		t.Error("a removed server gets traffic after the change was called applied")
+	}
+	r.registry.Delete(prefix, "fe2")
+	lbtest.Eventually(t, 5*time.Second, "the pool is held", func() bool { return r.syncer.Stats().Services[0].Held })
+	if !r.only(t, "two") {
+		t.Error("the last server has lost its traffic")
+	}
+}
+
+func (r *rig) applied() uint64 { return r.syncer.Stats().Targets[0].Applied }
+
+// The candidate is good, the operator's own configuration around it is not: nothing is reloaded, nothing stays behind.
+func TestBrokenTreeAroundTheFile(t *testing.T) {
+	r := newRig(t)
+	one := lbtest.NewBackend(t, "one", "127.0.0.2")
+	other := filepath.Join(r.dir, "conf.d", "other.conf")
+	writeFile(t, other, "upstream frontends { server 127.0.0.1:1; }\n") // The same name again.
+	before := readFile(t, r.config)
+	r.registry.Set(prefix, "fe1", one.Addr)
+	r.start(t)
+	lbtest.Eventually(t, 5*time.Second, "the check fails twice", func() bool { return r.failures(lbsync.StepCheck) >= 2 })
+	lbtest.Eventually(t, 5*time.Second, "the old file is back", func() bool { return readFile(t, r.config) == before })
+	if err := os.Remove(other); err != nil {
+		t.Fatal(err)
+	}
+	lbtest.Eventually(t, 10*time.Second, "one gets traffic", func() bool { return r.only(t, "one") })
+}
+
+func TestBrokenTreeWithoutAnEarlierFile(t *testing.T) {
+	r := newRig(t)
+	other := filepath.Join(r.dir, "conf.d", "other.conf")
+	if err := os.Rename(r.config, other); err != nil {
+		t.Fatal(err)
+	}
+	r.registry.Set(prefix, "fe1", "127.0.0.2:80")
+	r.start(t)
+	lbtest.Eventually(t, 5*time.Second, "the check fails twice", func() bool { return r.failures(lbsync.StepCheck) >= 2 })
+	lbtest.Eventually(t, 5*time.Second, "no file is left", func() bool {
+		_, err := os.Stat(r.config)
+		return os.IsNotExist(err)
+	})
+}
+
+// nginx takes the signal, returns 0, and then cannot bind a port that is taken.
+func TestReloadThatTheMasterRefuses(t *testing.T) {
+	r := newRig(t)
+	one, two := lbtest.NewBackend(t, "one", "127.0.0.2"), lbtest.NewBackend(t, "two", "127.0.0.3")
+	r.registry.Set(prefix, "fe1", one.Addr)
+	r.start(t)
+	lbtest.Eventually(t, 5*time.Second, "one gets traffic", func() bool { return r.only(t, "one") })
+	good := readFile(t, r.config)
+
+	conflict := filepath.Join(r.dir, "conf.d", "conflict.conf")
+	writeFile(t, conflict, "server { listen "+one.Addr+"; }\n")
+	r.registry.Set(prefix, "fe2", two.Addr)
+	lbtest.Eventually(t, 15*time.Second, "verify fails", func() bool { return r.failures(lbsync.StepVerify) >= 1 })
+	if readFile(t, r.config) != good || !r.only(t, "one") {
+		t.Error("the good file is not back or not served")
+	}
+	if err := os.Remove(conflict); err != nil {
+		t.Fatal(err)
+	}
+	lbtest.Eventually(t, 20*time.Second, "both get traffic", func() bool { return r.only(t, "one", "two") })
+}
