@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 // The places at which a process is killed.

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 // fast are delays for tests that wait for real time.

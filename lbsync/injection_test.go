@@ -10,7 +10,7 @@ import (
 
 	"rollcall/lbsync"
 	"rollcall/lbsync/haproxy"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 	"rollcall/lbsync/nginx"
 )
 

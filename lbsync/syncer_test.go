@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 func TestNothingIsWrittenBeforeTheFirstServer(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 // startEtcd starts a real etcd with the v2 API and returns its URL.

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 // A checker that hangs is killed with what it has started; the live file stays, and later changes get through.

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 const prefix = "/frontends"

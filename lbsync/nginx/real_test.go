@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
-	"rollcall/lbsync/internal/lbtest"
+	"rollcall/lbsync/lbtest"
 )
 
 const prefix = "/frontends"
