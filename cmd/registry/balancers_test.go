@@ -43,26 +43,6 @@ frontend before
     http-request return status 503
 `
 
-const nginxBefore = `daemon off;
-worker_processes 1;
-error_log DIR/error.log;
-pid DIR/nginx.pid;
-events {}
-http {
-    access_log off;
-    client_body_temp_path DIR/body;
-    proxy_temp_path DIR/proxy;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
-    include DIR/conf.d/*.conf;
-    server {
-        listen 127.0.0.1:NGINX;
-        location / { proxy_pass http://frontends; }
-    }
-}
-`
-
 // site is a node, lbsync, a HAProxy and an nginx, all real.
 type site struct {
 	dir      string
@@ -83,7 +63,7 @@ func newSite(t *testing.T) *site {
 		t.Fatal(err)
 	}
 	s.write(t, "conf.d/frontends.conf", "upstream frontends { server 127.0.0.1:1 down; }\n")
-	s.write(t, "nginx.conf", nginxBefore)
+	s.write(t, "nginx.conf", lbtest.NginxConf(s.dir, s.balancer["nginx"]))
 	s.write(t, "haproxy.cfg", haproxyBefore)
 	s.write(t, "lbsync.yaml", balancersYAML)
 	haproxy := lbtest.Start(t, lbtest.Program(t, "haproxy"), "-W", "-f", filepath.Join(s.dir, "haproxy.cfg"))
@@ -102,7 +82,7 @@ func (s *site) write(t *testing.T, name, text string) {
 	t.Helper()
 	text = strings.NewReplacer("DIR", s.dir, "NODE", s.node, "LISTEN", s.listen,
 		"HAPROXYBIN", lbtest.Program(t, "haproxy"), "NGINXBIN", lbtest.Program(t, "nginx"),
-		"HAPROXY", s.balancer["haproxy"], "NGINX", s.balancer["nginx"]).Replace(text)
+		"HAPROXY", s.balancer["haproxy"]).Replace(text)
 	if err := os.WriteFile(filepath.Join(s.dir, name), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -143,14 +123,7 @@ func (s *site) register(t *testing.T, name, ip string, ttl time.Duration) regist
 func (s *site) only(t *testing.T, balancer string, who ...string) {
 	t.Helper()
 	lbtest.Eventually(t, 20*time.Second, balancer+" serves "+strings.Join(who, " and "), func() bool {
-		seen := lbtest.Answers(t.Context(), s.balancer[balancer], 10)
-		for _, name := range who {
-			if seen[name] == 0 {
-				return false
-			}
-			delete(seen, name)
-		}
-		return len(seen) == 0
+		return lbtest.Only(t.Context(), s.balancer[balancer], who...)
 	})
 }
 

@@ -62,17 +62,10 @@ func (r *rig) old(t *testing.T) bool {
 	return body == "old"
 }
 
-// only tells whether ten requests in a row are answered by those who are named, and by each of them.
+// only tells whether those who are named, and nobody else, get traffic.
 func (r *rig) only(t *testing.T, who ...string) bool {
 	t.Helper()
-	seen := lbtest.Answers(t.Context(), r.port, 10)
-	for _, name := range who {
-		if seen[name] == 0 {
-			return false
-		}
-		delete(seen, name)
-	}
-	return len(seen) == 0
+	return lbtest.Only(t.Context(), r.port, who...)
 }
 
 // start runs a Syncer until the test ends.

@@ -90,6 +90,18 @@ func Answers(ctx context.Context, port string, times int) map[string]int {
 	return seen
 }
 
+// Only tells whether ten requests in a row are answered by those who are named, and by each of them.
+func Only(ctx context.Context, port string, who ...string) bool {
+	seen := Answers(ctx, port, 10)
+	for _, name := range who {
+		if seen[name] == 0 {
+			return false
+		}
+		delete(seen, name)
+	}
+	return len(seen) == 0
+}
+
 // Eventually waits until ok holds, and fails the test after limit.
 func Eventually(t *testing.T, limit time.Duration, what string, ok func() bool) {
 	t.Helper()

@@ -14,27 +14,6 @@ import (
 
 const prefix = "/frontends"
 
-// mainConf is the operator's part of the configuration; lbsync's file is one of conf.d.
-const mainConf = `daemon off;
-worker_processes 1;
-error_log DIR/error.log;
-pid DIR/pid;
-events {}
-http {
-    access_log off;
-    client_body_temp_path DIR/body;
-    proxy_temp_path DIR/proxy;
-    fastcgi_temp_path DIR/fastcgi;
-    uwsgi_temp_path DIR/uwsgi;
-    scgi_temp_path DIR/scgi;
-    include DIR/conf.d/*.conf;
-    server {
-        listen 127.0.0.1:PORT;
-        location / { proxy_pass http://frontends; }
-    }
-}
-`
-
 // A rig is a real nginx with a Syncer and a registry.
 type rig struct {
 	dir      string
@@ -57,7 +36,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{dir: dir, config: filepath.Join(dir, "conf.d", "frontends.conf"), port: lbtest.FreePort(t)}
 	main := filepath.Join(dir, "nginx.conf")
-	writeFile(t, main, strings.NewReplacer("DIR", dir, "PORT", r.port).Replace(mainConf))
+	writeFile(t, main, lbtest.NginxConf(dir, r.port))
 	writeFile(t, r.config, "upstream frontends { server 127.0.0.1:1 down; }\n")
 	nginx := lbtest.Program(t, "nginx")
 	lbtest.Start(t, nginx, "-p", dir, "-c", main)
@@ -95,17 +74,10 @@ func (r *rig) start(t *testing.T) {
 	})
 }
 
-// only tells whether ten requests in a row are answered by those who are named, and by each of them.
+// only tells whether those who are named, and nobody else, get traffic.
 func (r *rig) only(t *testing.T, who ...string) bool {
 	t.Helper()
-	seen := lbtest.Answers(t.Context(), r.port, 10)
-	for _, name := range who {
-		if seen[name] == 0 {
-			return false
-		}
-		delete(seen, name)
-	}
-	return len(seen) == 0
+	return lbtest.Only(t.Context(), r.port, who...)
 }
 
 func (r *rig) failures(step lbsync.Step) uint64 {
