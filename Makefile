@@ -29,7 +29,7 @@ BENCH_TOOLS := etcd wrk
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench fuzz generate install-tools clean
+.PHONY: help run build test check audit bench fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -73,10 +73,6 @@ bench: build ## Compare speed and memory with etcd and a bare handler; prints a 
 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)
-
-generate: ## Write generated files anew.
-	@echo "==> go generate"
-	@$(GO) generate ./...
 
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)

@@ -22,7 +22,6 @@ const (
 	CodeInvalidForm     Code = 210 // the form cannot be parsed, or is too large
 	CodeRefreshValue    Code = 211 // a value was given with refresh
 	CodeRefreshTTL      Code = 212 // refresh without a ttl
-	CodeInternal        Code = 300 // the node cannot do what was asked
 	CodeIndexCleared    Code = 401 // the history before this index is gone: list again
 )
 
@@ -41,7 +40,6 @@ var messages = map[Code]string{
 	CodeInvalidForm:     "Invalid POST form",
 	CodeRefreshValue:    "Value provided on refresh",
 	CodeRefreshTTL:      "A TTL must be provided on refresh",
-	CodeInternal:        "Raft Internal Error",
 	CodeIndexCleared:    "The event in requested index is outdated and cleared",
 }
 

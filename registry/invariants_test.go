@@ -112,7 +112,7 @@ func checkLeases(t rapid.TB, s *Store) {
 	defer s.mu.RUnlock()
 	n := 0
 	walk(s.tree.root, func(node *Node) {
-		l := node.place()
+		l := node.lease()
 		if (l != nil) != node.HasLease() {
 			t.Fatalf("%s expires at %v, lease %v", node.Key, node.Expiration(), l)
 		}

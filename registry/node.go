@@ -21,7 +21,7 @@ type Node struct {
 type grant struct {
 	ttl        time.Duration
 	expiration time.Time // with a monotonic reading
-	place      *lease    // in the expiry queue, shared by the versions of the lease
+	lease      *lease    // in the expiry queue, shared by the versions of the node
 }
 
 // IsDir tells whether the node is a directory.
@@ -46,12 +46,12 @@ func (n *Node) Expiration() time.Time {
 	return n.grant.expiration
 }
 
-// place returns where the node stands in the expiry queue, nil without a lease.
-func (n *Node) place() *lease {
+// lease returns what stands for the node in the expiry queue, nil without a lease.
+func (n *Node) lease() *lease {
 	if n == nil || n.grant == nil {
 		return nil
 	}
-	return n.grant.place
+	return n.grant.lease
 }
 
 // TTLSeconds returns how long the lease has left at time now, rounded up to whole

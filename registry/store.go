@@ -101,7 +101,7 @@ type Result struct {
 // [CodeKeyNotFound] or [CodeNotDir].
 func (s *Store) Get(key Key, o GetOptions) (Result, error) {
 	s.expireDue(time.Now())
-	r, err := s.get(key, o)
+	r, err := s.read(key, o)
 	s.stats.count(Get, err == nil)
 	if err != nil {
 		return Result{}, err
@@ -109,7 +109,8 @@ func (s *Store) Get(key Key, o GetOptions) (Result, error) {
 	return r, nil
 }
 
-func (s *Store) get(key Key, o GetOptions) (Result, *Error) {
+// read is Get without what is due and without the counting.
+func (s *Store) read(key Key, o GetOptions) (Result, *Error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	at, err := s.tree.find(key)
@@ -186,7 +187,7 @@ func (s *Store) expireLocked(now time.Time) {
 			return
 		}
 		at, err := s.tree.find(l.key)
-		if err != nil || at.node.place() != l {
+		if err != nil || at.node.lease() != l {
 			panic("registry: a lease without its node: " + string(l.key))
 		}
 		s.stats.expirations.Add(1)

@@ -107,7 +107,7 @@ func (t *tree) put(at place, node *Node) {
 		t.count(at.node, -1)
 	}
 	t.count(node, +1)
-	at.dir.entries.Set(node.Key.Name(), node)
+	at.dir.entries.Set(node.Key.Name(), node) // at.name may be part of a request's memory
 	at.dir.changed()
 }
 

@@ -182,7 +182,7 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
 	o.Dir = true
 	node := *at.node
-	s.lease(now, &node, at.node, o.TTL)
+	s.leaseLocked(now, &node, at.node, o.TTL)
 	s.tree.put(at, &node)
 	shown := *node.withoutEntries()
 	shown.ModifiedIndex = s.index.take(now)
@@ -212,7 +212,7 @@ func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptio
 	default:
 		node.Value = strings.Clone(o.Value)
 	}
-	s.lease(now, node, at.node, o.TTL)
+	s.leaseLocked(now, node, at.node, o.TTL)
 	s.tree.put(at, node)
 	if o.Dir {
 		e.Node = node.withoutEntries()
@@ -227,22 +227,22 @@ func (s *Store) isRenewal(prev *Node, o PutOptions) bool {
 		prev.Value == o.Value && prev.IsDir() == o.Dir
 }
 
-// lease gives a new version its lease, in the queue place of the version before.
-func (s *Store) lease(now time.Time, node, prev *Node, ttl time.Duration) {
-	place := prev.place()
+// leaseLocked gives a new version its lease, in the queue place of the version before.
+func (s *Store) leaseLocked(now time.Time, node, prev *Node, ttl time.Duration) {
+	held := prev.lease()
 	if ttl == 0 {
-		s.leases.release(place)
+		s.leases.release(held)
 		node.grant = nil
 		return
 	}
 	ttl = max(ttl, 0)
 	deadline := now.Add(ttl)
-	if place == nil {
-		place = s.leases.add(node.Key, deadline)
+	if held == nil {
+		held = s.leases.add(node.Key, deadline)
 	} else {
-		s.leases.move(place, deadline)
+		s.leases.move(held, deadline)
 	}
-	node.grant = &grant{ttl, deadline, place}
+	node.grant = &grant{ttl, deadline, held}
 }
 
 func (s *Store) deleteLocked(now time.Time, key Key, o DeleteOptions) (*Event, *Error) {
@@ -284,7 +284,7 @@ func (s *Store) compareAndDeleteLocked(now time.Time, key Key, o DeleteOptions) 
 
 // removeLocked takes an entry away, with all that is below it, and publishes it.
 func (s *Store) removeLocked(now time.Time, at place, action Action) *Event {
-	walk(at.node, func(n *Node) { s.leases.release(n.place()) })
+	walk(at.node, func(n *Node) { s.leases.release(n.lease()) })
 	s.tree.remove(at)
 	prev := at.node.withoutEntries()
 	gone := &Node{Key: prev.Key, CreatedIndex: prev.CreatedIndex, ModifiedIndex: s.index.take(now), dir: prev.dir}

@@ -21,25 +21,11 @@ func newMkCommand(app *cli) *cobra.Command {
 			return err
 		}
 		if inOrder {
-			return flags.writeInOrder(app, cmd, args, client.CreateOptions{TTL: life})
+			return flags.send(app, cmd, args, func(c *client.Client, value string) (*client.Response, error) {
+				return c.CreateInOrder(cmd.Context(), args[0], value, client.CreateOptions{TTL: life})
+			})
 		}
 		return flags.write(app, cmd, args, client.SetOptions{TTL: life, PrevExist: client.PrevAbsent})
 	}
 	return newKeyCommand(app, cmd, &flags, 2)
-}
-
-func (f *keyFlags) writeInOrder(app *cli, cmd *cobra.Command, args []string, opts client.CreateOptions) error {
-	value, err := valueArg(app, cmd, args)
-	if err != nil {
-		return err
-	}
-	c, err := f.client(app)
-	if err != nil {
-		return err
-	}
-	resp, err := c.CreateInOrder(cmd.Context(), args[0], value, opts)
-	if err != nil {
-		return err
-	}
-	return f.print(app.stdout, resp, printValue)
 }

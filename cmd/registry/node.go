@@ -8,10 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/pprof"
+	"net/url"
 	"os"
-	"strconv"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -20,10 +18,6 @@ import (
 	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
 )
-
-// stopTimeout bounds a graceful stop: running requests may end, watches are released
-// at once.
-const stopTimeout = 8 * time.Second
 
 // nodeConfig configures a registry node.
 type nodeConfig struct {
@@ -34,6 +28,20 @@ type nodeConfig struct {
 	maxBody       int64    // bytes
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
+}
+
+// validate refuses what would only show later, at the clients.
+func (c *nodeConfig) validate() error {
+	if c.maxBody < 1 {
+		return fmt.Errorf("--max-body %d: must be at least 1", c.maxBody)
+	}
+	for _, text := range c.advertise {
+		u, err := url.Parse(text)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return fmt.Errorf("--advertise %q: must be a URL such as http://10.0.0.1:4001", text)
+		}
+	}
+	return nil
 }
 
 // node is one registry node: bound by newNode, alive while Run runs.
@@ -79,12 +87,12 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 func (n *node) bind(ctx context.Context) (err error) {
 	var lc net.ListenConfig
 	if n.listener, err = lc.Listen(ctx, "tcp", n.cfg.listen); err != nil {
-		return fmt.Errorf("client port: %w", err)
+		return fmt.Errorf("client port: %w (choose another address with --listen)", err)
 	}
 	if n.cfg.debugListen != "" {
 		if n.debug, err = lc.Listen(ctx, "tcp", n.cfg.debugListen); err != nil {
 			n.close()
-			return fmt.Errorf("debug port: %w", err)
+			return fmt.Errorf("debug port: %w (choose another address with --debug-listen)", err)
 		}
 	}
 	if len(n.cfg.advertise) == 0 {
@@ -133,9 +141,7 @@ func (n *node) Run(ctx context.Context) error {
 	group.Go(func() error { n.store.Run(background); return nil })
 	if n.mark != nil {
 		group.Go(func() error {
-			n.mark.Run(background, n.store.Index, func(err error) {
-				n.log.Warn("cannot write the index mark", "error", err)
-			})
+			n.mark.Run(background, n.store.Index, n.log)
 			return nil
 		})
 	}
@@ -151,63 +157,10 @@ func (n *node) Run(ctx context.Context) error {
 	return err
 }
 
-// serve runs a server on a listener until the context ends, and stops it within
-// stopTimeout.
-func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
-	requests, releaseWatches := context.WithCancel(context.WithoutCancel(ctx))
-	defer releaseWatches()
-	server := httpapi.NewServer(h, log)
-	server.BaseContext = func(net.Listener) context.Context { return requests }
-	server.RegisterOnShutdown(releaseWatches)
-	stopped := make(chan error, 1)
-	stopWaiting := context.AfterFunc(ctx, func() {
-		limit, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
-		defer cancel()
-		err := server.Shutdown(limit)
-		if errors.Is(err, context.DeadlineExceeded) {
-			log.Warn("some requests did not end in time and were cut off", "timeout", stopTimeout)
-			err = server.Close()
-		}
-		stopped <- err
-	})
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		stopWaiting()
-		return err
-	}
-	return <-stopped
-}
-
-func debugHandler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("/debug/pprof/", pprof.Index)
-	mux.HandleFunc("/debug/pprof/cmdline", pprof.Cmdline)
-	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
-	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
-	return mux
-}
-
-// tagOf gives a node's indexes their tag.
+// tagOf gives a node's indexes their tag, by which it knows another node's. Of 31 pairs
+// of names one has the same tag.
 func tagOf(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
 	return 1 + h.Sum64()%registry.MaxTag
-}
-
-// reachable turns a listening address into one that clients can dial: for a wildcard
-// the first address of this machine that others can reach, else the loopback.
-func reachable(addr *net.TCPAddr) string {
-	host := addr.IP
-	if host.IsUnspecified() {
-		host = net.IPv4(127, 0, 0, 1)
-		if addrs, err := net.InterfaceAddrs(); err == nil {
-			for _, a := range addrs {
-				if ip, ok := a.(*net.IPNet); ok && ip.IP.IsGlobalUnicast() {
-					host = ip.IP
-					break
-				}
-			}
-		}
-	}
-	return net.JoinHostPort(host.String(), strconv.Itoa(addr.Port))
 }

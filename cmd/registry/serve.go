@@ -1,7 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"net"
 
 	"github.com/spf13/cobra"
 
@@ -30,7 +33,7 @@ Entries live in memory. The data directory keeps the node's index growing over a
 restart; it keeps no entries.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := gossip.refuse(); err != nil {
+			if err := cmp.Or(gossip.refuse(), cfg.validate()); err != nil {
 				return &usageError{cmd: cmd, err: err}
 			}
 			n, err := newNode(cmd.Context(), cfg, app.build.Version, app.log)
@@ -44,7 +47,7 @@ restart; it keeps no entries.`,
 	flags.StringVar(&cfg.name, "name", "", "name of the node, unique in the cluster (default the host's name)")
 	flags.StringVar(&cfg.dataDir, "data-dir", "", "directory for what survives a restart (default none)")
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:4001", "HOST:PORT for clients")
-	flags.StringSliceVar(&cfg.advertise, "advertise", nil, "URL[,URL] under which clients reach the node (default made from --listen)")
+	flags.StringSliceVar(&cfg.advertise, "advertise", nil, "URL[,URL] under which clients reach the node (default made from --listen; give it when that is 0.0.0.0)")
 	flags.BoolVar(&cfg.renewalEvents, "renewal-events", false, "make each heartbeat an event, to the letter as etcd; every one then wakes all watches")
 	flags.Int64Var(&cfg.maxBody, "max-body", httpapi.DefaultMaxBody, "largest request body in bytes")
 	flags.StringVar(&cfg.debugListen, "debug-listen", "", "HOST:PORT for profiles under /debug/pprof/ (default none)")
@@ -61,6 +64,9 @@ func (g *gossipFlags) refuse() error {
 		return errors.New("--join: this version runs one node alone, it does not replicate")
 	case g.keyFile != "":
 		return errors.New("--gossip-key-file: this version runs one node alone, it does not replicate")
+	}
+	if _, _, err := net.SplitHostPort(g.listen); err != nil {
+		return fmt.Errorf("--gossip-listen: %w", err)
 	}
 	return nil
 }

@@ -32,6 +32,15 @@ func newSetCommand(app *cli) *cobra.Command {
 
 // write is what set, mk and update have in common: one PUT whose answer shows the value.
 func (f *keyFlags) write(app *cli, cmd *cobra.Command, args []string, opts client.SetOptions) error {
+	return f.send(app, cmd, args, func(c *client.Client, value string) (*client.Response, error) {
+		return c.Set(cmd.Context(), args[0], value, opts)
+	})
+}
+
+// send gives a request the value from the command line or the input, and prints the value of its answer.
+func (f *keyFlags) send(app *cli, cmd *cobra.Command, args []string,
+	request func(c *client.Client, value string) (*client.Response, error),
+) error {
 	value, err := valueArg(app, cmd, args)
 	if err != nil {
 		return err
@@ -40,7 +49,7 @@ func (f *keyFlags) write(app *cli, cmd *cobra.Command, args []string, opts clien
 	if err != nil {
 		return err
 	}
-	resp, err := c.Set(cmd.Context(), args[0], value, opts)
+	resp, err := request(c, value)
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -43,7 +44,7 @@ func OpenMark(dir string, ahead uint64) (*Mark, error) {
 		return nil, fmt.Errorf("index mark: %w", err)
 	}
 	if m.bound, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err != nil {
-		return nil, fmt.Errorf("index mark %s: %w", m.path, err)
+		return nil, fmt.Errorf("index mark %s holds %.40q, which is no number; restore it, or remove it and have all clients list again", m.path, text)
 	}
 	return m, nil
 }
@@ -55,20 +56,26 @@ func (m *Mark) Bound() uint64 { return m.bound }
 const markInterval = 2 * time.Second
 
 // Run keeps the bound ahead of the current index until the context ends; then it
-// writes the current index itself, since no more are given out. Failures are given to
-// warn, and tried again. Start it before the first index leaves the node.
-func (m *Mark) Run(ctx context.Context, current func() uint64, warn func(error)) {
+// writes the current index itself, since no more are given out. A failure is tried
+// again; its beginning and its end are logged. Raise the mark before the first index
+// leaves the node.
+func (m *Mark) Run(ctx context.Context, current func() uint64, log *slog.Logger) {
 	ticker := time.NewTicker(markInterval)
 	defer ticker.Stop()
-	for {
-		if err := m.Raise(current()); err != nil {
-			warn(err)
+	for failing := false; ; {
+		err := m.Raise(current())
+		switch {
+		case err != nil && !failing:
+			log.Warn("index mark not written; after a crash indexes may repeat if the clock goes back", "error", err)
+		case err == nil && failing:
+			log.Info("index mark is written again")
 		}
+		failing = err != nil
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
 			if err := m.write(current()); err != nil {
-				warn(err)
+				log.Warn("index mark not written at the end", "error", err)
 			}
 			return
 		}
@@ -93,8 +100,20 @@ func (m *Mark) write(bound uint64) error {
 	if err := os.Rename(temp, m.path); err != nil {
 		return fmt.Errorf("index mark: %w", err)
 	}
+	if err := syncDir(filepath.Dir(m.path)); err != nil {
+		return fmt.Errorf("index mark: %w", err)
+	}
 	m.bound = bound
 	return nil
+}
+
+// syncDir makes a rename in a directory survive a power failure.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 func writeSynced(path, text string) error {

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,7 +58,7 @@ func TestMarkRun(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			m.Run(ctx, index.Load, func(err error) { t.Error(err) })
+			m.Run(ctx, index.Load, slog.New(slog.NewTextHandler(t.Output(), nil)))
 		}()
 		for range 10 {
 			time.Sleep(markInterval + 1)

@@ -67,6 +67,7 @@ func New(store *registry.Store, o Options) http.Handler {
 	}
 	router := chi.NewRouter()
 	router.Use(everyRequest)
+	router.NotFound(a.instrument(otherRoute, http.HandlerFunc(http.NotFound)).ServeHTTP)
 	for _, route := range append(a.routes(), o.Extra...) {
 		router.Handle(route.Pattern, route.Handler)
 	}

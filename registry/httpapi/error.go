@@ -18,8 +18,6 @@ func status(code registry.Code) int {
 		return http.StatusForbidden
 	case registry.CodeTestFailed, registry.CodeNodeExist:
 		return http.StatusPreconditionFailed
-	case registry.CodeInternal:
-		return http.StatusInternalServerError
 	default:
 		return http.StatusBadRequest
 	}
@@ -42,17 +40,13 @@ func encodeError(err *registry.Error) []byte {
 // CodeInvalidForm: it can only come from reading the request.
 func (a *api) writeError(w http.ResponseWriter, err error) {
 	var v2 *registry.Error
+	if !errors.As(err, &v2) {
+		v2 = &registry.Error{Code: registry.CodeInvalidForm, Cause: err.Error()}
+	}
+	code := status(v2.Code)
 	var tooLarge *http.MaxBytesError
-	code := 0
-	switch {
-	case errors.As(err, &v2):
-		code = status(v2.Code)
-	case errors.As(err, &tooLarge):
-		v2 = &registry.Error{Code: registry.CodeInvalidForm, Cause: err.Error()}
+	if errors.As(err, &tooLarge) {
 		code = http.StatusRequestEntityTooLarge
-	default:
-		v2 = &registry.Error{Code: registry.CodeInvalidForm, Cause: err.Error()}
-		code = http.StatusBadRequest
 	}
 	h := w.Header()
 	h["Content-Type"] = jsonType

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"mime"
@@ -216,8 +217,8 @@ func (c *checker) fail(code registry.Code, cause string) {
 
 // etcd quotes the name of a bad field in some messages and not in others.
 const (
-	quoted = `invalid value for "%"`
-	bare   = `invalid value for %`
+	quoted = `invalid value for "%s"`
+	bare   = `invalid value for %s`
 )
 
 func (c *checker) boolean(id field, complaint string) bool {
@@ -226,7 +227,7 @@ func (c *checker) boolean(id field, complaint string) bool {
 	}
 	b, err := strconv.ParseBool(c.form.values[id])
 	if err != nil {
-		c.fail(registry.CodeInvalidField, strings.Replace(complaint, "%", fieldNames[id], 1))
+		c.fail(registry.CodeInvalidField, fmt.Sprintf(complaint, fieldNames[id]))
 	}
 	return b
 }
@@ -237,7 +238,7 @@ func (c *checker) index(id field) uint64 {
 	}
 	i, err := strconv.ParseUint(c.form.values[id], 10, 64)
 	if err != nil {
-		c.fail(registry.CodeIndexNaN, strings.Replace(quoted, "%", fieldNames[id], 1))
+		c.fail(registry.CodeIndexNaN, fmt.Sprintf(quoted, fieldNames[id]))
 	}
 	return i
 }

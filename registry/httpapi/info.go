@@ -10,8 +10,8 @@ import (
 	"rollcall/registry"
 )
 
-// The version of etcd whose v2 API this is; clients that ask for a version decide by
-// it what they may send.
+// The last version of etcd that had the v2 API alone. Clients that ask for a version
+// decide by it what they may send: one from 3 on would promise the v3 API, too.
 const (
 	etcdServerVersion  = "2.3.8"
 	etcdClusterVersion = "2.3.0"

@@ -16,6 +16,9 @@ const (
 	// watchRoute is what metrics call the requests that wait: their duration tells
 	// of the data, not of the server.
 	watchRoute = keysRoute + " (watch)"
+
+	// otherRoute is what metrics call the requests that no route is for.
+	otherRoute = "other"
 )
 
 // keysMethods are the methods of the keys API in the order of etcd's Allow header.
@@ -26,7 +29,7 @@ func (a *api) routes() []Route {
 	row := func(pattern string, h http.HandlerFunc, methods ...string) Route {
 		return Route{pattern, a.instrument(pattern, allow(h, methods...))}
 	}
-	keys := allow(a.keysHandler(), keysMethods...)
+	keys := a.keysHandler()
 	return []Route{
 		{keysPath, keys},
 		{keysRoute, keys},
@@ -46,17 +49,18 @@ func (a *api) routes() []Route {
 }
 
 // keysHandler splits the keys API in two for the metrics: what answers at once and
-// what waits.
-func (a *api) keysHandler() http.HandlerFunc {
-	now := a.instrument(keysRoute, http.HandlerFunc(a.keys))
-	wait := a.instrument(watchRoute, http.HandlerFunc(a.keys))
-	return func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "wait=") {
+// what waits. A request counts as waiting by its query, as clients send it: what
+// comes in its body is not read yet.
+func (a *api) keysHandler() http.Handler {
+	now := a.instrument(keysRoute, allow(a.keys, keysMethods...))
+	wait := a.instrument(watchRoute, allow(a.keys, keysMethods...))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet && strings.Contains("&"+r.URL.RawQuery, "&wait=true") {
 			wait.ServeHTTP(w, r)
 			return
 		}
 		now.ServeHTTP(w, r)
-	}
+	})
 }
 
 // allow refuses other methods than the given.
@@ -101,8 +105,10 @@ func everyRequest(next http.Handler) http.Handler {
 			http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 			return
 		}
-		// Rows go by path alone, also for methods that the router has never heard of.
-		chi.RouteContext(r.Context()).RouteMethod = http.MethodGet
+		// Rows go by path alone: unescaped, and also for methods that the router has
+		// never heard of.
+		route := chi.RouteContext(r.Context())
+		route.RouteMethod, route.RoutePath = http.MethodGet, r.URL.Path
 		next.ServeHTTP(w, r)
 	})
 }

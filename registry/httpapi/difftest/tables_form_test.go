@@ -154,7 +154,7 @@ func httpScenarios() []Scenario {
 			Put("/x%20y", "value=1"), Get("/x%20y"), Get("/x+y"), Put("/d/", "dir=true"), Get("/d/"), Delete("/d/"), Delete("/d/?dir=true"),
 			Put("/...", "value=1"), Get("/..."), Put("/.a", "value=1"), Get("/?sorted=true"), Get("/%2E%2E/x"), Get("/a%2F..%2Fb"), Put("/a%2F%2Fb", "value=1"),
 			Get("/%2F"), Get("/%2Fa"), Put("/%2F", "value=1"), Get("//?recursive=true"), Get("/a%3Fb"), Put("/a%3Fb", "value=1"), Get("/a%23b"), Put("/a:b@c,d;e=f", "value=1"), Get("/a:b@c,d;e=f"),
-			Get("/%zz"),
+			Get("/%zz"), Get("=/v2/%6Beys/p/q"), call(http.MethodPut, "/v2/keys%2Fesc"), Get("/esc"),
 		}},
 		{Name: "other routes", Facts: []int{52}, Steps: []Step{
 			Get("=/health"),
