@@ -50,6 +50,8 @@ func NewRegistryCollector(stats func() registry.Stats) *Registry {
 				func(s registry.Stats) float64 { return float64(s.History) }),
 			gauge("rollcall_history_limit_events", "Events that are kept at most.",
 				func(s registry.Stats) float64 { return float64(s.HistoryLimit) }),
+			gauge("rollcall_history_bytes", "Estimate of the memory that these events hold, keys and values included.",
+				func(s registry.Stats) float64 { return float64(s.HistoryBytes) }),
 			gauge("rollcall_index", "The node's index; it grows with time and with each write.",
 				func(s registry.Stats) float64 { return float64(s.Index) }),
 			counter("rollcall_renewals_total", "Writes that only renewed a lease and so were no event.",

@@ -31,13 +31,18 @@ type Event struct {
 	Node   *Node // the entry after the event; for removals without its value
 	Prev   *Node // the entry before, nil if there was none
 
-	Rendering Rendering // the event encoded, shared by all watches that get it
-
 	at int64 // Unix time in nanoseconds: a time.Time is three times as large
 }
 
 // At returns when the event happened. Remaining TTLs are shown as of then.
 func (e *Event) At() time.Time { return time.Unix(0, e.at) }
+
+// Notice is an event on its way to watches. Those that are told at the same time share
+// its encoding, which goes when the last of them has sent it.
+type Notice struct {
+	*Event
+	Rendering Rendering
+}
 
 // Index returns the index of the event, which is its node's ModifiedIndex.
 func (e *Event) Index() uint64 { return e.Node.ModifiedIndex }

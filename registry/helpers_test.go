@@ -53,14 +53,14 @@ func unread(w *Watch) ([]*Event, error) {
 	cancel()
 	var events []*Event
 	for {
-		e, err := w.Next(ctx)
+		n, err := w.Next(ctx)
 		switch {
 		case errors.Is(err, context.Canceled):
 			return events, nil
 		case err != nil:
 			return events, err
 		}
-		events = append(events, e)
+		events = append(events, n.Event)
 	}
 }
 

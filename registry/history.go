@@ -7,112 +7,140 @@ import (
 	"sort"
 )
 
-// history keeps the latest events for watches that resume. It holds at most limit
-// events, shared out fairly: each top-level name has a ring of its own, and when
-// the history is full the longest ring gives up its oldest event. A busy prefix
-// thus cannot evict a quiet one's events.
+// history keeps the latest events for watches that resume, within a number of events
+// and of bytes, shared out fairly: each top-level name has a ring of its own, and when
+// the history is full the heaviest ring gives up its oldest event. A busy prefix thus
+// cannot evict a quiet one's events.
 type history struct {
-	limit int
-	total int
-	rings map[string]*ring
-	order ringHeap // longest first
-
-	// floor is the last index that is lost for names without a ring: where the
-	// history began, or the last event of a ring that was given up whole.
-	floor uint64
+	maxEvents, maxBytes int
+	events, bytes       int
+	rings               map[string]*ring
+	order               ringHeap // heaviest first
+	floor               uint64   // every event after this index has been in a ring
 }
+
+// maxRings is how many top-level names have a ring of their own. The names that come
+// later share one, so that inventing names gains nobody a larger part.
+const maxRings = 1024
+
+// sharedRing is its name in history.rings; no key has an empty first segment.
+const sharedRing = ""
+
+// eventBytes is what an event takes beside its values and keys.
+const eventBytes = 256
 
 // ring holds the events of one top-level name, oldest first.
 type ring struct {
-	prefix string
 	events []*Event // a circular buffer, its length a power of two
 	first  int
 	n      int
+	bytes  int
 	lost   uint64 // index of the last event that was evicted
 	pos    int    // index in history.order
 }
 
 // newHistory returns a history that knows every event after index floor.
-func newHistory(limit int, floor uint64) history {
-	return history{limit: limit, rings: make(map[string]*ring), floor: floor}
+func newHistory(maxEvents, maxBytes int, floor uint64) history {
+	return history{maxEvents: maxEvents, maxBytes: maxBytes, rings: make(map[string]*ring), floor: floor}
 }
 
 // add appends an event, which is newer than all others.
 func (h *history) add(e *Event) {
-	prefix := e.Node.Key.prefix()
-	r := h.rings[prefix]
+	r := h.ring(e.Node.Key)
 	if r == nil {
-		r = &ring{prefix: prefix, lost: h.floor}
-		h.rings[prefix] = r
-		heap.Push(&h.order, r)
+		r = h.newRing(e.Node.Key.prefix())
 	}
 	r.push(e)
 	heap.Fix(&h.order, r.pos)
-	h.total++
-	for h.total > h.limit {
+	h.events++
+	h.bytes += e.size()
+	for h.events > h.maxEvents || h.bytes > h.maxBytes {
 		h.evict()
 	}
 }
 
-// evict drops the oldest event of the longest ring.
+// ring returns the ring of a key's top-level name, nil if it has had no event.
+func (h *history) ring(key Key) *ring {
+	if r := h.rings[key.prefix()]; r != nil {
+		return r
+	}
+	return h.rings[sharedRing]
+}
+
+func (h *history) newRing(name string) *ring {
+	if len(h.rings) == maxRings {
+		name = sharedRing
+	}
+	r := &ring{lost: h.floor}
+	h.rings[name] = r
+	heap.Push(&h.order, r)
+	return r
+}
+
+// evict drops the oldest event of the heaviest ring.
 func (h *history) evict() {
 	r := h.order[0]
-	r.lost = r.pop().Index()
-	h.total--
-	if r.n > 0 {
-		heap.Fix(&h.order, 0)
-		return
+	e := r.pop()
+	r.lost = e.Index()
+	heap.Fix(&h.order, 0)
+	h.events--
+	h.bytes -= e.size()
+}
+
+// size estimates the memory that an event holds.
+func (e *Event) size() int {
+	n := eventBytes + len(e.Node.Key) + len(e.Node.Value)
+	if e.Prev != nil {
+		n += len(e.Prev.Value)
 	}
-	heap.Pop(&h.order)
-	delete(h.rings, r.prefix)
-	h.floor = max(h.floor, r.lost)
+	return n
 }
 
 // lostBefore returns the last index at or below which events on key may be gone.
 func (h *history) lostBefore(key Key) uint64 {
-	if key != Root {
-		if r := h.rings[key.prefix()]; r != nil {
-			return r.lost
-		}
-		return h.floor
-	}
 	lost := h.floor
+	if key != Root {
+		if r := h.ring(key); r != nil {
+			lost = r.lost
+		}
+		return lost
+	}
 	for _, r := range h.order {
 		lost = max(lost, r.lost)
 	}
 	return lost
 }
 
-// since returns the events from index on that concern a watch, oldest first, at
-// most limit of them (0: all).
-func (h *history) since(index uint64, key Key, recursive bool, limit int) []*Event {
+// from returns the events from index on that may concern a watch on key, in no order.
+func (h *history) from(index uint64, key Key) []*Event {
 	if key != Root {
-		if r := h.rings[key.prefix()]; r != nil {
-			return r.since(nil, index, key, recursive, limit)
+		if r := h.ring(key); r != nil {
+			return r.from(nil, index)
 		}
 		return nil
 	}
-	var found []*Event
+	var events []*Event
 	for _, r := range h.order {
-		found = r.since(found, index, key, recursive, limit)
+		events = r.from(events, index)
 	}
-	slices.SortFunc(found, func(a, b *Event) int { return cmp.Compare(a.Index(), b.Index()) })
-	if limit > 0 && len(found) > limit {
-		found = found[:limit]
-	}
-	return found
+	return events
 }
 
-// since appends the ring's matching events, at most limit of them (0: all).
-func (r *ring) since(found []*Event, index uint64, key Key, recursive bool, limit int) []*Event {
+// pick keeps the events that concern a watch, oldest first. It changes events.
+func pick(events []*Event, key Key, recursive bool) []*Event {
+	events = slices.DeleteFunc(events, func(e *Event) bool { return !e.concerns(key, recursive) })
+	slices.SortFunc(events, func(a, b *Event) int { return cmp.Compare(a.Index(), b.Index()) })
+	return events
+}
+
+// from appends the ring's events from index on.
+func (r *ring) from(events []*Event, index uint64) []*Event {
 	start := sort.Search(r.n, func(i int) bool { return r.at(i).Index() >= index })
-	for i, taken := start, 0; i < r.n && (limit == 0 || taken < limit); i++ {
-		if e := r.at(i); e.concerns(key, recursive) {
-			found = append(found, e)
-			taken++
-		}
+	events = slices.Grow(events, r.n-start)
+	for i := start; i < r.n; i++ {
+		events = append(events, r.at(i))
 	}
-	return found
+	return events
 }
 
 func (r *ring) at(i int) *Event { return r.events[(r.first+i)&(len(r.events)-1)] }
@@ -123,6 +151,7 @@ func (r *ring) push(e *Event) {
 	}
 	r.events[(r.first+r.n)&(len(r.events)-1)] = e
 	r.n++
+	r.bytes += e.size()
 }
 
 func (r *ring) pop() *Event {
@@ -130,6 +159,7 @@ func (r *ring) pop() *Event {
 	r.events[r.first] = nil
 	r.first = (r.first + 1) & (len(r.events) - 1)
 	r.n--
+	r.bytes -= e.size()
 	if n := len(r.events); n > 64 && r.n < n/4 {
 		r.resize(n / 2)
 	}
@@ -144,15 +174,15 @@ func (r *ring) resize(size int) {
 	r.events, r.first = events, 0
 }
 
-// ringHeap implements heap.Interface: the longest ring is on top, among equals the
+// ringHeap implements heap.Interface: the heaviest ring is on top, among equals the
 // one with the oldest event.
 type ringHeap []*ring
 
 func (h ringHeap) Len() int { return len(h) }
 
 func (h ringHeap) Less(i, j int) bool {
-	if h[i].n != h[j].n {
-		return h[i].n > h[j].n
+	if h[i].bytes != h[j].bytes {
+		return h[i].bytes > h[j].bytes
 	}
 	return h[i].n > 0 && h[i].at(0).Index() < h[j].at(0).Index()
 }

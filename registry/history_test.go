@@ -3,6 +3,7 @@ package registry
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -19,8 +20,16 @@ func indexesOf(events []*Event) []uint64 {
 	return list
 }
 
+// smallHistory is bounded in events only.
+func smallHistory(events int, floor uint64) history { return newHistory(events, 1<<30, floor) }
+
+// since returns what a watch that resumes gets.
+func since(h *history, index uint64, key Key, recursive bool) []*Event {
+	return pick(h.from(index, key), key, recursive)
+}
+
 func TestHistorySince(t *testing.T) {
-	h := newHistory(100, 9)
+	h := smallHistory(100, 9)
 	for i := range uint64(10) {
 		h.add(event([]Key{"/a/x", "/b/x"}[i%2], 10+i))
 	}
@@ -29,26 +38,22 @@ func TestHistorySince(t *testing.T) {
 		index     uint64
 		key       Key
 		recursive bool
-		limit     int
 		want      []uint64
 	}{
-		{"all of a key", 10, "/a/x", false, 0, []uint64{10, 12, 14, 16, 18}},
-		{"inclusive", 12, "/a/x", false, 0, []uint64{12, 14, 16, 18}},
-		{"between two", 13, "/a/x", false, 0, []uint64{14, 16, 18}},
-		{"last", 18, "/a/x", false, 0, []uint64{18}},
-		{"future", 19, "/a/x", false, 0, []uint64{}},
-		{"past", 0, "/a/x", false, 1, []uint64{10}},
-		{"first only", 11, "/a/x", false, 1, []uint64{12}},
-		{"directory", 10, "/a", false, 0, []uint64{}},
-		{"directory, recursive", 15, "/a", true, 0, []uint64{16, 18}},
-		{"root", 10, "/", false, 0, []uint64{}},
-		{"root, recursive", 14, "/", true, 0, []uint64{14, 15, 16, 17, 18, 19}},
-		{"root, first only", 14, "/", true, 1, []uint64{14}},
-		{"root, some", 13, "/", true, 3, []uint64{13, 14, 15}},
-		{"unknown name", 10, "/c", true, 0, []uint64{}},
+		{"all of a key", 10, "/a/x", false, []uint64{10, 12, 14, 16, 18}},
+		{"inclusive", 12, "/a/x", false, []uint64{12, 14, 16, 18}},
+		{"between two", 13, "/a/x", false, []uint64{14, 16, 18}},
+		{"last", 18, "/a/x", false, []uint64{18}},
+		{"future", 19, "/a/x", false, []uint64{}},
+		{"past", 0, "/a/x", false, []uint64{10, 12, 14, 16, 18}},
+		{"directory", 10, "/a", false, []uint64{}},
+		{"directory, recursive", 15, "/a", true, []uint64{16, 18}},
+		{"root", 10, "/", false, []uint64{}},
+		{"root, recursive", 14, "/", true, []uint64{14, 15, 16, 17, 18, 19}},
+		{"unknown name", 10, "/c", true, []uint64{}},
 	}
 	for _, tt := range tests {
-		got := indexesOf(h.since(tt.index, tt.key, tt.recursive, tt.limit))
+		got := indexesOf(since(&h, tt.index, tt.key, tt.recursive))
 		if !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
@@ -57,7 +62,7 @@ func TestHistorySince(t *testing.T) {
 
 // TestHistoryIsFair lets a busy name flood the history, which keeps the quiet one's.
 func TestHistoryIsFair(t *testing.T) {
-	h := newHistory(100, 0)
+	h := smallHistory(100, 0)
 	index := uint64(0)
 	add := func(key Key) {
 		index++
@@ -69,54 +74,93 @@ func TestHistoryIsFair(t *testing.T) {
 	for range 10_000 {
 		add("/busy/x")
 	}
-	if got := h.since(1, "/quiet", true, 0); len(got) != 10 || h.lostBefore("/quiet/x") != 0 {
+	if got := since(&h, 1, "/quiet", true); len(got) != 10 || h.lostBefore("/quiet/x") != 0 {
 		t.Errorf("%d of 10 quiet events are left, lost before %d", len(got), h.lostBefore("/quiet/x"))
 	}
-	if got := h.since(0, "/busy", true, 0); len(got) != 90 || h.lostBefore("/busy") != got[0].Index()-1 {
+	if got := since(&h, 0, "/busy", true); len(got) != 90 || h.lostBefore("/busy") != got[0].Index()-1 {
 		t.Errorf("%d busy events are left, lost before %d", len(got), h.lostBefore("/busy"))
+	}
+	if h.lostBefore("/silent") != 0 {
+		t.Errorf("a name without events has lost what is before %d", h.lostBefore("/silent"))
 	}
 	if h.lostBefore(Root) != h.lostBefore("/busy") {
 		t.Errorf("the root has lost %d, its busiest name %d", h.lostBefore(Root), h.lostBefore("/busy"))
 	}
-	if h.total != 100 {
-		t.Errorf("%d events kept, limit 100", h.total)
+	if h.events != 100 {
+		t.Errorf("%d events kept, limit 100", h.events)
 	}
 }
 
-// TestHistoryGivesUpARing has more names than room, so that rings go away whole.
-func TestHistoryGivesUpARing(t *testing.T) {
-	h := newHistory(4, 100)
-	for i := range uint64(6) {
-		h.add(event(Key(fmt.Sprintf("/n%d/x", i)), 101+i))
+// TestHistoryOfInventedNames has a client invent more names than there are rings: the
+// later ones share one, and those that were there before lose nothing.
+func TestHistoryOfInventedNames(t *testing.T) {
+	h := smallHistory(4*maxRings, 0)
+	index := uint64(0)
+	add := func(key Key) uint64 {
+		index++
+		h.add(event(key, index))
+		return index
 	}
-	tests := []struct {
-		key  Key
-		lost uint64
-	}{
-		{"/n0", 102}, // given up: not to be told from a name that never was
-		{"/n1/x", 102},
-		{"/never", 102},
-		{"/n2", 100}, // has had its ring all along
-		{"/n5", 101}, // began when /n0 was gone
-		{"/", 102},
+	first := add("/quiet/x")
+	for i := range 20 * maxRings {
+		add(Key(fmt.Sprintf("/n%d", i)))
 	}
-	for _, tt := range tests {
-		if got := h.lostBefore(tt.key); got != tt.lost {
-			t.Errorf("%s has lost what is before %d, want %d", tt.key, got, tt.lost)
+	if got := since(&h, first, "/quiet", true); len(got) != 1 || h.lostBefore("/quiet") != 0 {
+		t.Errorf("quiet: %d events, lost before %d", len(got), h.lostBefore("/quiet"))
+	}
+	if len(h.rings) != maxRings+1 || len(h.order) != len(h.rings) || h.events != 4*maxRings {
+		t.Errorf("%d rings, %d in order, %d events", len(h.rings), len(h.order), h.events)
+	}
+	last := add("/late/x")
+	if got := indexesOf(since(&h, first, "/late", true)); !slices.Equal(got, []uint64{last}) {
+		t.Errorf("a late name has %v, want %d alone", got, last)
+	}
+	if h.lostBefore("/late") == 0 {
+		t.Error("a late name shares its ring and is not told that the ring has lost events")
+	}
+}
+
+// TestHistoryIsBoundedInBytes writes large values, which count by their size.
+func TestHistoryIsBoundedInBytes(t *testing.T) {
+	const limit = 100_000
+	h := newHistory(1000, limit, 0)
+	index := uint64(0)
+	add := func(key Key, size int) {
+		index++
+		e := event(key, index)
+		e.Node.Value = strings.Repeat("x", size)
+		h.add(e)
+	}
+	for range 100 {
+		add("/small/x", 10)
+	}
+	for range 500 {
+		add("/large/x", 10_000)
+		if h.bytes > limit {
+			t.Fatalf("%d bytes kept, limit %d", h.bytes, limit)
 		}
 	}
-	h.add(event("/n0/y", 107))
-	if got := h.lostBefore("/n0"); got < 101 {
-		t.Errorf("/n0 is back and has forgotten its loss: %d", got)
+	if got := since(&h, 1, "/small", true); len(got) != 100 {
+		t.Errorf("large values have evicted all but %d of 100 small ones", len(got))
+	}
+	if got := since(&h, 1, "/large", true); len(got) < 5 {
+		t.Errorf("%d large ones are left", len(got))
+	}
+	add("/huge", 2*limit)
+	if h.bytes > limit {
+		t.Errorf("%d events, %d bytes after one that does not fit", h.events, h.bytes)
+	}
+	if h.lostBefore("/huge") != index {
+		t.Errorf("what did not fit is not known to be lost: %d", h.lostBefore("/huge"))
 	}
 }
 
 func TestHistoryOfOne(t *testing.T) {
-	h := newHistory(1, 0)
+	h := smallHistory(1, 0)
 	for i := range uint64(5) {
 		h.add(event(Key(fmt.Sprintf("/n%d", i%2)), 1+i))
 	}
-	if got := indexesOf(h.since(0, Root, true, 0)); !slices.Equal(got, []uint64{5}) || h.lostBefore(Root) != 4 {
+	if got := indexesOf(since(&h, 0, Root, true)); !slices.Equal(got, []uint64{5}) || h.lostBefore(Root) != 4 {
 		t.Errorf("kept %v, lost before %d", got, h.lostBefore(Root))
 	}
 }

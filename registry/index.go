@@ -40,7 +40,8 @@ func newIndexes(tag, after uint64, now time.Time) indexes {
 
 // next returns the index that take would return, without taking it.
 func (x *indexes) next(now time.Time) uint64 {
-	steps := max(now.Sub(indexEpoch)/indexStep, 0) // a clock before the epoch only counts
+	// A clock outside the range only counts.
+	steps := min(max(now.Sub(indexEpoch)/indexStep, 0), 1<<indexTimeBits-1)
 	return max(x.last+1, x.tag<<indexTimeBits|uint64(steps))
 }
 
@@ -48,6 +49,13 @@ func (x *indexes) next(now time.Time) uint64 {
 func (x *indexes) take(now time.Time) uint64 {
 	x.last = x.next(now)
 	return x.last
+}
+
+// IndexAhead tells how far an index is ahead of a clock, negative if it is behind, and
+// whether it has the tag at all; 0 is nobody's.
+func IndexAhead(index, tag uint64, now time.Time) (ahead time.Duration, ours bool) {
+	steps := index & (1<<indexTimeBits - 1)
+	return time.Duration(steps)*indexStep - now.Sub(indexEpoch), index != 0 && indexTag(index) == tag
 }
 
 // indexTag returns the node tag of an index.

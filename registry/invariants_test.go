@@ -52,7 +52,7 @@ func (m *machine) checkStats(t *rapid.T) {
 		}
 	}
 	got := m.store.Stats()
-	want.Watches = got.Watches
+	want.Watches, want.HistoryBytes = got.Watches, got.HistoryBytes
 	if diff := differ(want, got); diff != "" {
 		t.Fatalf("stats (-model +store):\n%s", diff)
 	}
@@ -145,7 +145,7 @@ func checkListings(t rapid.TB, s *Store) {
 		}
 		for what := range nScopes {
 			fresh, _ := n.snapshot(what, 1)
-			cached := n.list(what).listing
+			cached := s.tree.list(n, what).listing
 			if diff := differ(shown(fresh), shown(cached)); diff != "" {
 				t.Fatalf("listing of %s (-fresh +cached):\n%s", n.Key, diff)
 			}

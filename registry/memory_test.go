@@ -30,11 +30,28 @@ func TestEntriesDoNotHoldTheRequest(t *testing.T) {
 	if !sharesBytes(second.Value, first.Value) || !sharesBytes(string(second.Key), string(first.Key)) {
 		t.Error("a write of the same value does not share it with the version before")
 	}
+	for _, name := range mapKeys(s.tree.root) {
+		if sharesBytes(name, body) {
+			t.Errorf("the entry %s holds the request by its name", name)
+		}
+	}
+}
+
+// mapKeys returns the names under which all entries below a directory are found.
+func mapKeys(n *Node) []string {
+	var names []string
+	if n.IsDir() {
+		n.dir.entries.Scan(func(name string, entry *Node) bool {
+			names = append(append(names, name), mapKeys(entry)...)
+			return true
+		})
+	}
+	return names
 }
 
 // TestHistoryGivesMemoryBack shrinks the ring of a name that was busy once.
 func TestHistoryGivesMemoryBack(t *testing.T) {
-	h := newHistory(4096, 0)
+	h := smallHistory(4096, 0)
 	index := uint64(0)
 	for _, key := range []Key{"/once/x", "/now/x"} {
 		for range 8192 {

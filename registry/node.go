@@ -1,9 +1,6 @@
 package registry
 
-import (
-	"sync/atomic"
-	"time"
-)
+import "time"
 
 // Node is one version of an entry: a file with a value, or a directory. It is
 // immutable once published; a write replaces it by a new Node.
@@ -83,27 +80,4 @@ var noEntries = new(dir)
 type Listing struct {
 	*Node
 	Entries []Listing
-}
-
-// Rendering is room for one encoded form of an immutable value. The first reader
-// fills it and all others share the bytes. It is safe for concurrent use.
-type Rendering struct {
-	p atomic.Pointer[rendered]
-}
-
-type rendered struct {
-	text  []byte
-	until time.Time // zero: for ever
-}
-
-// Get returns the bytes if they still hold at time now; else it calls encode and
-// keeps what that returns. The bytes must not be changed. A zero until means that
-// the encoding never ages.
-func (r *Rendering) Get(now time.Time, encode func() (text []byte, until time.Time)) []byte {
-	if have := r.p.Load(); have != nil && (have.until.IsZero() || now.Before(have.until)) {
-		return have.text
-	}
-	text, until := encode()
-	r.p.Store(&rendered{text, until})
-	return text
 }

@@ -72,3 +72,57 @@ func TestActionNames(t *testing.T) {
 		t.Errorf("%d actions, %d in this test", nActions, len(names))
 	}
 }
+
+// Renderings keep no more than their budget, and give back what they keep.
+func TestRenderingsShareABudget(t *testing.T) {
+	b := new(budget)
+	b.left.Store(100)
+	now := year(2026)
+	text := func(n int) func() ([]byte, time.Time) {
+		return func() ([]byte, time.Time) { return make([]byte, n), now.Add(time.Second) }
+	}
+	one, two := Rendering{budget: b}, Rendering{budget: b}
+	one.Get(now, text(60))
+	if got := two.Get(now, text(60)); len(got) != 60 || two.p.Load() != nil || b.left.Load() != 40 {
+		t.Errorf("%d bytes over the budget are kept: %v, %d left", len(got), two.p.Load() != nil, b.left.Load())
+	}
+	one.Get(now.Add(time.Second), text(70)) // the old one has aged
+	if b.left.Load() != 40 {
+		t.Errorf("%d left after one that was too large to replace the old, want 40", b.left.Load())
+	}
+	one.Get(now.Add(time.Second), text(30))
+	if b.left.Load() != 70 {
+		t.Errorf("%d left after a replacement by 30, want 70", b.left.Load())
+	}
+	one.drop()
+	one.drop()
+	if one.Get(now, text(10)); b.left.Load() != 100 {
+		t.Errorf("%d left after all was dropped, want 100", b.left.Load())
+	}
+}
+
+// A deep tree of large values is not kept once for each level, and what is kept goes
+// with the next write.
+func TestDeepListingsAreBounded(t *testing.T) {
+	s := New(Options{})
+	key := Key("")
+	for range 100 {
+		key += "/d"
+	}
+	put(t, s, key+"/x", file("1"))
+	room := s.tree.rendered.left.Load()
+	for dir := key; dir != Root; dir = dir.Parent() {
+		r, err := s.Get(dir, GetOptions{Recursive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Rendering.Get(year(2026), func() ([]byte, time.Time) { return make([]byte, 1<<20), time.Time{} })
+	}
+	if left := s.tree.rendered.left.Load(); left < 0 || left > room-32<<20 {
+		t.Errorf("%d bytes of %d are left", left, room)
+	}
+	put(t, s, key+"/x", file("2"))
+	if left := s.tree.rendered.left.Load(); left != room {
+		t.Errorf("a write leaves %d of %d", left, room)
+	}
+}

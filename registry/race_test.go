@@ -168,7 +168,7 @@ func (c *crowd) follow(ctx context.Context, f *follower, w *Watch) {
 			f.watch = w
 			return
 		}
-		f.got = append(f.got, e)
+		f.got = append(f.got, e.Event)
 	}
 }
 

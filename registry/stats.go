@@ -10,7 +10,8 @@ type Stats struct {
 	Leases       int // entries that go away by themselves
 	Watchers     int // watches that wait for an event now
 	History      int // events kept
-	HistoryLimit int
+	HistoryLimit int // events kept at most
+	HistoryBytes int // estimate of the memory that they hold
 
 	Operations  [nActions]Operations // by action; Expire is counted in Expirations
 	Renewals    uint64               // writes that were no event: renewals and refreshes
@@ -31,8 +32,9 @@ func (s *Store) Stats() Stats {
 		Dirs:         s.tree.dirs,
 		Leases:       len(s.leases.heap),
 		Watchers:     s.hub.n,
-		History:      s.history.total,
-		HistoryLimit: s.history.limit,
+		History:      s.history.events,
+		HistoryLimit: s.history.maxEvents,
+		HistoryBytes: s.history.bytes,
 	}
 	s.mu.RUnlock()
 	for a := range st.Operations {

@@ -8,8 +8,9 @@ import (
 
 // Defaults of [Options].
 const (
-	DefaultHistory    = 64 << 10
-	DefaultWatchQueue = 4 << 10
+	DefaultHistory      = 64 << 10
+	DefaultHistoryBytes = 64 << 20
+	DefaultWatchQueue   = 4 << 10
 )
 
 // Options configure a [Store]. The zero value is ready to use.
@@ -20,8 +21,11 @@ type Options struct {
 	// out, 0 if none. All indexes of this run are larger.
 	AfterIndex uint64
 	// History is how many events are kept for watches that resume, in all;
-	// 0 means [DefaultHistory]. An event takes some 200 bytes beside its values.
+	// 0 means [DefaultHistory].
 	History int
+	// HistoryBytes bounds the memory of these events, keys and values included;
+	// 0 means [DefaultHistoryBytes]. An event counts some 256 bytes beside them.
+	HistoryBytes int
 	// WatchQueue is how many unread events a watch may have before it loses its
 	// place; 0 means [DefaultWatchQueue]. An unread event takes 8 bytes a watch.
 	WatchQueue int
@@ -58,6 +62,9 @@ func New(o Options) *Store {
 	if o.History <= 0 {
 		o.History = DefaultHistory
 	}
+	if o.HistoryBytes <= 0 {
+		o.HistoryBytes = DefaultHistoryBytes
+	}
 	if o.WatchQueue <= 0 {
 		o.WatchQueue = DefaultWatchQueue
 	}
@@ -70,7 +77,7 @@ func New(o Options) *Store {
 		wake:          make(chan struct{}, 1),
 	}
 	s.start = s.index.last
-	s.history = newHistory(o.History, s.start-1)
+	s.history = newHistory(o.History, o.HistoryBytes, s.start-1)
 	return s
 }
 
@@ -124,7 +131,7 @@ func (s *Store) read(key Key, o GetOptions) (Result, *Error) {
 		if o.Recursive {
 			what = allLevels
 		}
-		snap := at.node.list(what)
+		snap := s.tree.list(at.node, what)
 		r.Listing, r.Rendering = snap.listing, &snap.rendering
 	}
 	return r, nil
@@ -167,10 +174,14 @@ func (s *Store) expireAndPlan(now time.Time) (time.Duration, bool) {
 // has outlived its lease. Between batches others get their turn.
 func (s *Store) expireDue(now time.Time) {
 	for s.isDue(now) {
-		s.mu.Lock()
-		s.expireLocked(now)
-		s.mu.Unlock()
+		s.expireBatch(now)
 	}
+}
+
+func (s *Store) expireBatch(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expireLocked(now)
 }
 
 func (s *Store) isDue(now time.Time) bool {

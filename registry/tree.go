@@ -13,9 +13,8 @@ type dir struct {
 	parent  *dir // nil for the root
 	entries btree.Map[string, *Node]
 
-	// changes counts the writes at and below the directory. A cached snapshot
-	// stands as long as the count does.
-	changes   uint64
+	// snapshots are the cached listings: made by readers, dropped by the next write
+	// at or below the directory.
 	snapshots [nScopes]atomic.Pointer[snapshot]
 }
 
@@ -30,24 +29,33 @@ const (
 
 // snapshot is a cached listing with its encoding.
 type snapshot struct {
-	changes   uint64
 	listing   Listing
 	rendering Rendering
 }
 
-// maxCachedNodes bounds the listings that are kept: beyond, making one again costs
-// little compared with sending it.
-const maxCachedNodes = 1 << 14
+// The bounds of what is kept for readers. A listing of more nodes than maxCachedNodes
+// is made anew each time, which costs little compared with sending it. The encodings
+// of all listings share maxRenderedBytes; without that, a deep tree would be kept once
+// for each of its levels.
+const (
+	maxCachedNodes   = 1 << 14
+	maxRenderedBytes = 64 << 20
+)
 
 // tree is the directory tree with the path rules of the v2 API: no lock, no clock,
 // no index of its own.
 type tree struct {
-	root  *Node
-	files int
-	dirs  int // without the root
+	root     *Node
+	files    int
+	dirs     int // without the root
+	rendered *budget
 }
 
-func newTree() tree { return tree{root: &Node{Key: Root, dir: new(dir)}} }
+func newTree() tree {
+	t := tree{root: &Node{Key: Root, dir: new(dir)}, rendered: new(budget)}
+	t.rendered.left.Store(maxRenderedBytes)
+	return t
+}
 
 // place is where a key is or would be: a name in a directory.
 type place struct {
@@ -105,6 +113,9 @@ func (t *tree) reach(key Key, index uint64) (place, *Error) {
 func (t *tree) put(at place, node *Node) {
 	if at.node != nil {
 		t.count(at.node, -1)
+		if at.node.IsDir() {
+			at.node.dir.dropSnapshots() // they show the old node
+		}
 	}
 	t.count(node, +1)
 	at.dir.entries.Set(node.Key.Name(), node) // at.name may be part of a request's memory
@@ -113,7 +124,12 @@ func (t *tree) put(at place, node *Node) {
 
 // remove takes the node at a place out of the tree, with everything below it.
 func (t *tree) remove(at place) {
-	walk(at.node, func(n *Node) { t.count(n, -1) })
+	walk(at.node, func(n *Node) {
+		t.count(n, -1)
+		if n.IsDir() {
+			n.dir.dropSnapshots()
+		}
+	})
 	at.dir.entries.Delete(at.name)
 	at.dir.changed()
 }
@@ -137,25 +153,33 @@ func walk(n *Node, visit func(*Node)) {
 	}
 }
 
-// changed makes the cached listings that show the directory stale.
+// changed drops the cached listings that show the directory.
 func (d *dir) changed() {
 	for ; d != nil; d = d.parent {
-		d.changes++
+		d.dropSnapshots()
+	}
+}
+
+func (d *dir) dropSnapshots() {
+	for what := range d.snapshots {
+		if d.snapshots[what].Load() != nil {
+			d.snapshots[what].Swap(nil).rendering.drop()
+		}
 	}
 }
 
 // list returns a snapshot of a directory's node, cached until something changes.
 // Readers may call it side by side, as long as nobody writes.
-func (n *Node) list(what scope) *snapshot {
-	cached := n.dir.snapshots[what].Load()
-	if cached != nil && cached.changes == n.dir.changes && cached.listing.Node == n {
+func (t *tree) list(n *Node, what scope) *snapshot {
+	if cached := n.dir.snapshots[what].Load(); cached != nil {
 		return cached
 	}
-	snap := &snapshot{changes: n.dir.changes}
+	snap := new(snapshot)
+	snap.rendering.budget = t.rendered
 	var nodes int
 	snap.listing, nodes = n.snapshot(what, 1)
-	if nodes <= maxCachedNodes {
-		n.dir.snapshots[what].Store(snap)
+	if nodes > maxCachedNodes || !n.dir.snapshots[what].CompareAndSwap(nil, snap) {
+		snap.rendering.drop()
 	}
 	return snap
 }

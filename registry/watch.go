@@ -3,11 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
-
-	"github.com/tidwall/btree"
 )
 
 // WatchOptions say what a watch sees.
@@ -33,7 +29,7 @@ type Watch struct {
 	pos   int // among the watches of the key, -1 when it is off; guarded by store.mu
 
 	mu    sync.Mutex // below store.mu: may be taken while that is held
-	queue []*Event
+	queue []*Notice
 	limit int // unread events allowed: what the history gave it comes on top
 	lost  *Error
 	ready chan struct{} // one slot: something to see in queue or lost
@@ -44,25 +40,65 @@ type Watch struct {
 // that far, or because the index is of another node or of an earlier run of this
 // one. The reader then has to list again.
 func (s *Store) Watch(key Key, o WatchOptions) (*Watch, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	w := &Watch{StartIndex: s.index.last, store: s, key: key, opts: o, pos: -1, ready: make(chan struct{}, 1)}
+	w := &Watch{store: s, key: key, opts: o, pos: -1, ready: make(chan struct{}, 1)}
+	seen := uint64(0)
 	if o.Since > 0 {
-		if err := s.checkSinceLocked(key, o.Since); err != nil {
+		past, index, err := s.past(key, o.Since)
+		if err != nil {
 			return nil, err
 		}
-		limit := 1
-		if o.Stream {
-			limit = 0
+		w.enqueue(pick(past, key, o.Recursive))
+		if seen = index; len(w.queue) > 0 && !o.Stream {
+			w.StartIndex = index
+			s.stats.watches.Add(1)
+			return w, nil
 		}
-		w.queue = s.history.since(o.Since, key, o.Recursive, limit)
 	}
-	w.limit = s.watchQueue + len(w.queue)
-	if len(w.queue) == 0 || o.Stream {
-		s.hub.add(w)
+	if err := s.join(w, seen); err != nil {
+		return nil, err
 	}
 	s.stats.watches.Add(1)
 	return w, nil
+}
+
+// past returns the events on a key from an index on, unsorted and unfiltered: looking
+// through them is not for the time of the mutex. It returns the node's index, too.
+func (s *Store) past(key Key, since uint64) ([]*Event, uint64, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if err := s.checkSinceLocked(key, since); err != nil {
+		return nil, 0, err
+	}
+	return s.history.from(since, key), s.index.last, nil
+}
+
+// join lets a watch take part from now on, with what has happened since it has looked
+// at the past, at index seen (0: it has not).
+func (s *Store) join(w *Watch, seen uint64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if seen > 0 {
+		if s.history.lostBefore(w.key) > seen {
+			return s.clearedLocked(w.key, seen+1)
+		}
+		w.enqueue(pick(s.history.from(max(seen+1, w.opts.Since), w.key), w.key, w.opts.Recursive))
+	}
+	w.StartIndex = s.index.last
+	w.limit = s.watchQueue + len(w.queue)
+	if len(w.queue) == 0 || w.opts.Stream {
+		s.hub.add(w)
+	}
+	return nil
+}
+
+// enqueue adds events of the past: all of them for a stream, else the first.
+func (w *Watch) enqueue(events []*Event) {
+	if !w.opts.Stream && len(events) > 1 {
+		events = events[:1]
+	}
+	for _, e := range events {
+		w.queue = append(w.queue, &Notice{Event: e})
+	}
 }
 
 // checkSinceLocked refuses an index from which on this node cannot tell every event.
@@ -79,9 +115,13 @@ func (s *Store) checkSinceLocked(key Key, since uint64) error {
 			return nil
 		}
 	}
+	return s.clearedLocked(key, since)
+}
+
+func (s *Store) clearedLocked(key Key, since uint64) error {
 	return &Error{
 		Code:  CodeIndexCleared,
-		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", lost+1, since),
+		Cause: fmt.Sprintf("the requested history has been cleared [%d/%d]", s.history.lostBefore(key)+1, since),
 		Index: s.index.last,
 	}
 }
@@ -90,7 +130,7 @@ func (s *Store) checkSinceLocked(key Key, since uint64) error {
 // context's error, or with an [*Error] of [CodeIndexCleared] when the reader was so
 // slow that events had to be dropped: the watch has ended then. After the one event
 // of a watch that is no stream there is nothing to wait for but the context's end.
-func (w *Watch) Next(ctx context.Context) (*Event, error) {
+func (w *Watch) Next(ctx context.Context) (*Notice, error) {
 	for {
 		if e, err := w.take(); e != nil || err != nil {
 			return e, err
@@ -103,7 +143,7 @@ func (w *Watch) Next(ctx context.Context) (*Event, error) {
 	}
 }
 
-func (w *Watch) take() (*Event, error) {
+func (w *Watch) take() (*Notice, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.lost != nil {
@@ -125,9 +165,9 @@ func (w *Watch) Close() {
 	w.store.hub.remove(w)
 }
 
-// deliver queues an event and tells whether the watch goes on. It never blocks: a
+// deliver queues a notice and tells whether the watch goes on. It never blocks: a
 // reader that leaves too many events unread loses its place.
-func (w *Watch) deliver(e *Event) (goesOn bool) {
+func (w *Watch) deliver(n *Notice) (goesOn bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	defer w.signal()
@@ -135,13 +175,13 @@ func (w *Watch) deliver(e *Event) (goesOn bool) {
 		w.lost = &Error{
 			Code:  CodeIndexCleared,
 			Cause: fmt.Sprintf("the watch was too slow: %d events were not read in time", len(w.queue)),
-			Index: e.Index(),
+			Index: n.Index(),
 		}
 		w.queue = nil
 		w.store.stats.watchesLost.Add(1)
 		return false
 	}
-	w.queue = append(w.queue, e)
+	w.queue = append(w.queue, n)
 	return w.opts.Stream
 }
 
@@ -150,78 +190,4 @@ func (w *Watch) signal() {
 	case w.ready <- struct{}{}:
 	default:
 	}
-}
-
-// hub finds the watches that an event concerns. It is guarded by the store's mutex.
-type hub struct {
-	byKey btree.Map[Key, []*Watch]
-	n     int
-}
-
-func (h *hub) add(w *Watch) {
-	list, _ := h.byKey.Get(w.key)
-	w.pos = len(list)
-	h.byKey.Set(w.key, append(list, w))
-	h.n++
-}
-
-func (h *hub) remove(w *Watch) {
-	if w.pos < 0 {
-		return
-	}
-	list, _ := h.byKey.Get(w.key)
-	last := len(list) - 1
-	list[last].pos = w.pos
-	list[w.pos] = list[last]
-	list[last] = nil
-	w.pos = -1
-	h.n--
-	if last == 0 {
-		h.byKey.Delete(w.key)
-		return
-	}
-	h.byKey.Set(w.key, list[:last])
-}
-
-// notify delivers an event to all watches that it concerns.
-func (h *hub) notify(e *Event) {
-	if h.n == 0 {
-		return
-	}
-	for key := e.Node.Key; ; key = key.Parent() {
-		h.notifyKey(key, e)
-		if key == Root {
-			break
-		}
-	}
-	if e.removesDir() {
-		for _, key := range h.keysBelow(e.Node.Key) {
-			h.notifyKey(key, e)
-		}
-	}
-}
-
-func (h *hub) notifyKey(key Key, e *Event) {
-	list, _ := h.byKey.Get(key)
-	for _, w := range slices.Backward(list) {
-		if e.Index() < w.opts.Since || !e.concerns(key, w.opts.Recursive) {
-			continue
-		}
-		if !w.deliver(e) {
-			h.remove(w)
-		}
-	}
-}
-
-func (h *hub) keysBelow(dir Key) []Key {
-	var keys []Key
-	prefix := string(dir) + "/"
-	h.byKey.Ascend(Key(prefix), func(key Key, _ []*Watch) bool {
-		if !strings.HasPrefix(string(key), prefix) {
-			return false
-		}
-		keys = append(keys, key)
-		return true
-	})
-	return keys
 }

@@ -105,13 +105,8 @@ func (s *Store) Delete(key Key, o DeleteOptions) (*Event, error) {
 // write runs one operation under the mutex, counts it, and puts the node's index
 // into its error.
 func (s *Store) write(action Action, op func(now time.Time) (*Event, *Error)) (*Event, error) {
-	s.expireDue(time.Now())
-	s.mu.Lock()
+	now := s.lockWhenNothingIsDue()
 	defer s.mu.Unlock()
-	now := time.Now()
-	for s.leases.isDue(now) { // what became due in between
-		s.expireLocked(now)
-	}
 	e, err := op(now)
 	s.stats.count(action, err == nil)
 	if err != nil {
@@ -120,6 +115,20 @@ func (s *Store) write(action Action, op func(now time.Time) (*Event, *Error)) (*
 	}
 	s.planLocked()
 	return e, nil
+}
+
+// lockWhenNothingIsDue takes the mutex at a time when all leases that have run out
+// have ended. Between batches of them others get their turn.
+func (s *Store) lockWhenNothingIsDue() (now time.Time) {
+	for {
+		s.mu.Lock()
+		now = time.Now()
+		if !s.leases.isDue(now) {
+			return now
+		}
+		s.mu.Unlock()
+		s.expireBatch(now)
+	}
 }
 
 func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error) {

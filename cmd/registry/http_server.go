@@ -14,8 +14,8 @@ import (
 )
 
 // stopTimeout bounds a graceful stop: running requests may end, watches are released
-// at once.
-const stopTimeout = 8 * time.Second
+// at once. It leaves some of the ten seconds that supervisors usually give.
+const stopTimeout = 6 * time.Second
 
 // serve runs a server on a listener until the context ends, and stops it within
 // stopTimeout.
@@ -31,7 +31,7 @@ func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger
 		defer cancel()
 		err := server.Shutdown(limit)
 		if errors.Is(err, context.DeadlineExceeded) {
-			log.Warn("some requests did not end in time and were cut off", "timeout", stopTimeout)
+			log.Warn("some requests did not end in time and were cut off", "timeout", stopTimeout.String())
 			err = server.Close()
 		}
 		stopped <- err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,6 +19,10 @@ import (
 	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
 )
+
+// maxIndexAhead is how far in the future the indexes of a former run may be. More is
+// not a clock that was wrong for a while but a damaged file.
+const maxIndexAhead = 365 * 24 * time.Hour
 
 // nodeConfig configures a registry node.
 type nodeConfig struct {
@@ -65,23 +70,48 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 	}
 	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents}
 	if cfg.dataDir != "" {
-		if n.mark, err = disk.OpenMark(cfg.dataDir, 60*registry.IndexesPerSecond); err != nil {
+		if options.AfterIndex, err = n.openMark(options.Tag); err != nil {
 			return nil, err
 		}
-		options.AfterIndex = n.mark.Bound()
 	}
 	if err := n.bind(ctx); err != nil {
-		return nil, err
+		return nil, errors.Join(err, n.closeMark())
 	}
 	n.store = registry.New(options)
 	if n.mark != nil {
 		if err := n.mark.Raise(n.store.Index()); err != nil {
 			n.close()
-			return nil, err
+			return nil, errors.Join(err, n.closeMark())
 		}
 	}
 	n.handler = n.newHandler(version)
 	return n, nil
+}
+
+// openMark returns the bound of the indexes of former runs.
+func (n *node) openMark(tag uint64) (after uint64, err error) {
+	if n.mark, err = disk.OpenMark(n.cfg.dataDir, 60*registry.IndexesPerSecond); err != nil {
+		return 0, err
+	}
+	after = n.mark.Bound()
+	ahead, ours := registry.IndexAhead(after, tag, time.Now())
+	switch {
+	case !ours: // of a node with another name: it says nothing about our indexes
+		n.mark.Forget()
+		return 0, nil
+	case ahead > maxIndexAhead:
+		err := fmt.Errorf("the index mark in %s is %v ahead of the clock; set the clock, or remove the file index and have all clients list again",
+			n.cfg.dataDir, ahead.Round(time.Hour))
+		return 0, errors.Join(err, n.closeMark())
+	}
+	return after, nil
+}
+
+func (n *node) closeMark() error {
+	if n.mark == nil {
+		return nil
+	}
+	return n.mark.Close()
 }
 
 func (n *node) bind(ctx context.Context) (err error) {
@@ -146,13 +176,13 @@ func (n *node) Run(ctx context.Context) error {
 		})
 	}
 	if n.debug != nil {
-		group.Go(func() error { return serve(background, n.debug, debugHandler(), n.log) })
+		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}
 	n.log.Info("node is up", "name", n.cfg.name, "listen", n.listener.Addr().String(),
 		"advertise", n.cfg.advertise, "data_dir", n.cfg.dataDir, "renewal_events", n.cfg.renewalEvents)
 	err := serve(ctx, n.listener, n.handler, n.log)
 	stopBackground()
-	err = errors.Join(err, group.Wait())
+	err = errors.Join(err, group.Wait(), n.closeMark())
 	n.log.Info("node has stopped", "name", n.cfg.name)
 	return err
 }

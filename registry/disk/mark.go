@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -23,30 +24,72 @@ import (
 type Mark struct {
 	path  string
 	ahead uint64
-	bound uint64 // what the file holds
+	bound uint64   // what the file holds
+	lock  *os.File // held as long as the Mark is open
 }
 
-const markFile = "index"
+const (
+	markFile = "index"
+	lockFile = "lock"
+)
 
-// OpenMark reads the mark in a data directory and makes the directory if need be.
+// ErrInUse is what OpenMark fails with when another process has the directory.
+var ErrInUse = errors.New("data directory is in use by another node")
+
+// OpenMark reads the mark in a data directory, which it makes if need be and takes for
+// this process alone.
 // Ahead is how far the bound is set above the current index. Half of it must be more
 // than the node can give out between two looks, 2 s apart.
 func OpenMark(dir string, ahead uint64) (*Mark, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	m := &Mark{path: filepath.Join(dir, markFile), ahead: ahead}
-	text, err := os.ReadFile(m.path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return m, nil
-	}
+	lock, err := takeLock(filepath.Join(dir, lockFile))
 	if err != nil {
-		return nil, fmt.Errorf("index mark: %w", err)
+		return nil, err
 	}
-	if m.bound, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err != nil {
-		return nil, fmt.Errorf("index mark %s holds %.40q, which is no number; restore it, or remove it and have all clients list again", m.path, text)
+	m := &Mark{path: filepath.Join(dir, markFile), ahead: ahead, lock: lock}
+	if err := m.read(); err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
+}
+
+// takeLock holds a file until it is closed or the process ends.
+func takeLock(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("data directory: %w", err)
+	}
+	err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		err = ErrInUse
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Dir(path), err), f.Close())
+	}
+	return f, nil
+}
+
+// Close lets others have the directory. The Mark must not be used any more.
+func (m *Mark) Close() error { return m.lock.Close() }
+
+// Forget sets the bound to 0, for a node whose indexes have nothing to do with it. The
+// file changes at the next Raise.
+func (m *Mark) Forget() { m.bound = 0 }
+
+func (m *Mark) read() error {
+	text, err := os.ReadFile(m.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("index mark: %w", err)
+	}
+	if m.bound, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err != nil {
+		return fmt.Errorf("index mark %s holds %.40q, which is no number; restore it, or remove it and have all clients list again", m.path, text)
+	}
+	return nil
 }
 
 // Bound returns an index that is at least as large as any given out before, 0 if none was.

@@ -2,6 +2,7 @@ package disk
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,7 +19,31 @@ func open(t *testing.T, dir string) *Mark {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = m.Close() }) // the test may have closed it
 	return m
+}
+
+// onDisk returns the bound that a restart would find.
+func onDisk(t *testing.T, dir string) uint64 {
+	t.Helper()
+	m := &Mark{path: filepath.Join(dir, markFile)}
+	if err := m.read(); err != nil {
+		t.Fatal(err)
+	}
+	return m.Bound()
+}
+
+// A directory has one node, and is free again when that one ends.
+func TestMarkIsExclusive(t *testing.T) {
+	dir := t.TempDir()
+	first := open(t, dir)
+	if _, err := OpenMark(dir, 1000); !errors.Is(err, ErrInUse) {
+		t.Errorf("error %v, want %v", err, ErrInUse)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	open(t, dir)
 }
 
 // The bound that a restart reads is never below an index that was given out, and is
@@ -34,7 +59,7 @@ func TestMarkStaysAhead(t *testing.T) {
 		if err := m.Raise(index); err != nil {
 			t.Fatal(err)
 		}
-		bound := open(t, dir).Bound()
+		bound := onDisk(t, dir)
 		if bound < index+1000/2 {
 			t.Fatalf("at index %d the file bounds %d", index, bound)
 		}
@@ -63,14 +88,14 @@ func TestMarkRun(t *testing.T) {
 		for range 10 {
 			time.Sleep(markInterval + 1)
 			synctest.Wait()
-			if bound := open(t, dir).Bound(); bound < index.Load() {
+			if bound := onDisk(t, dir); bound < index.Load() {
 				t.Fatalf("the bound %d is below the index %d", bound, index.Load())
 			}
 			index.Add(400)
 		}
 		cancel()
 		<-done
-		if bound := open(t, dir).Bound(); bound != index.Load() {
+		if bound := onDisk(t, dir); bound != index.Load() {
 			t.Errorf("after a clean stop the bound is %d, want %d", bound, index.Load())
 		}
 	})
@@ -99,7 +124,7 @@ func TestMarkFailureKeepsTheOld(t *testing.T) {
 	if err := m.Raise(100_000); err == nil {
 		t.Error("no error")
 	}
-	if bound := open(t, dir).Bound(); bound != 1001 {
+	if bound := onDisk(t, dir); bound != 1001 {
 		t.Errorf("the old bound became %d", bound)
 	}
 }

@@ -36,6 +36,8 @@ type Options struct {
 	Extra []Route
 	// Instrument wraps the handler of each route, for metrics; nil does nothing.
 	Instrument func(route string, next http.Handler) http.Handler
+
+	watchWriteTimeout time.Duration // tests shorten it
 }
 
 // Route is a handler and where it is served, in the router's pattern syntax.
@@ -58,6 +60,9 @@ func New(store *registry.Store, o Options) http.Handler {
 	if o.MaxBody <= 0 {
 		o.MaxBody = DefaultMaxBody
 	}
+	if o.watchWriteTimeout == 0 {
+		o.watchWriteTimeout = watchWriteTimeout
+	}
 	a := &api{
 		store:     store,
 		opts:      o,
@@ -66,12 +71,12 @@ func New(store *registry.Store, o Options) http.Handler {
 		started:   time.Now(),
 	}
 	router := chi.NewRouter()
-	router.Use(everyRequest)
-	router.NotFound(a.instrument(otherRoute, http.HandlerFunc(http.NotFound)).ServeHTTP)
+	router.Use(byPath)
+	router.NotFound(a.instrument(otherRoute, http.NotFoundHandler()).ServeHTTP)
 	for _, route := range append(a.routes(), o.Extra...) {
 		router.Handle(route.Pattern, route.Handler)
 	}
-	return router
+	return everyRequest(keysFirst(a.keysHandler(), router))
 }
 
 // instrument wraps a handler for the metrics under a name for its route.

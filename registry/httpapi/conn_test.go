@@ -21,11 +21,16 @@ import (
 // start serves a store on a loopback port; edit may shorten the server's time-outs.
 func start(t *testing.T, store *registry.Store, edit func(*http.Server)) (base string) {
 	t.Helper()
+	return startAPI(t, New(store, Options{}), edit)
+}
+
+func startAPI(t *testing.T, api http.Handler, edit func(*http.Server)) (base string) {
+	t.Helper()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServer(New(store, Options{}), slog.New(slog.DiscardHandler))
+	server := NewServer(api, slog.New(slog.DiscardHandler))
 	if edit != nil {
 		edit(server)
 	}
@@ -159,6 +164,65 @@ func TestWatchEndsWithItsClient(t *testing.T) {
 	waitFor(t, "the watch begins", func() bool { return store.Stats().Watchers == 1 })
 	cancel()
 	waitFor(t, "the watch ends", func() bool { return store.Stats().Watchers == 0 })
+}
+
+// A watch that announces a body and does not send it begins only when the body is
+// there: net/http would not see its client go.
+func TestWatchReadsItsBodyFirst(t *testing.T) {
+	store := registry.New(registry.Options{})
+	base := start(t, store, func(s *http.Server) { s.ReadTimeout = 100 * time.Millisecond })
+	for name, header := range map[string]string{
+		"never sent": "Content-Length: 10\r\n\r\n",
+		"asked for":  "Content-Length: 10\r\nExpect: 100-continue\r\n\r\n",
+		"endless":    "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(base, "http://"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			fmt.Fprint(conn, "GET /v2/keys/a?wait=true HTTP/1.1\r\nHost: x\r\n"+header)
+			if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+				t.Fatal(err)
+			}
+			answer, err := io.ReadAll(conn)
+			if err != nil {
+				t.Fatalf("the connection stayed open: %v", err)
+			}
+			if strings.Contains(string(answer), "HTTP/1.1 200") || store.Stats().Watches != 0 {
+				t.Errorf("a watch began: %s", answer)
+			}
+		})
+	}
+}
+
+// Watches whose reader takes nothing, not even headers, do not last.
+func TestPipelinedWatchesEnd(t *testing.T) {
+	store := registry.New(registry.Options{})
+	put(t, store, "/a", strings.Repeat("x", 64<<10))
+	api := New(store, Options{watchWriteTimeout: 200 * time.Millisecond})
+	base := startAPI(t, api, func(s *http.Server) { s.WriteTimeout = 200 * time.Millisecond })
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	// Each gets its 64 KiB at once, and nobody reads them, until a header finds no room.
+	failed := make(chan struct{})
+	go func() {
+		defer close(failed)
+		for {
+			if _, err := io.WriteString(conn, "GET /v2/keys/a?wait=true&waitIndex=1 HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+				return
+			}
+		}
+	}()
+	select {
+	case <-failed:
+	case <-time.After(20 * time.Second):
+		t.Error("the connection stayed open")
+	}
 }
 
 func waitFor(t *testing.T, what string, ok func() bool) {

@@ -113,7 +113,7 @@ func appendTail(b []byte, n *registry.Node) []byte {
 
 func appendLease(b []byte, n *registry.Node, now time.Time) []byte {
 	b = append(b, `,"expiration":"`...)
-	b = n.Expiration().UTC().AppendFormat(b, time.RFC3339Nano)
+	b = appendTime(b, n.Expiration())
 	b = append(b, '"')
 	if ttl := n.TTLSeconds(now); ttl > 0 {
 		b = append(b, `,"ttl":`...)

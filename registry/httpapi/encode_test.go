@@ -28,6 +28,20 @@ func FuzzString(f *testing.F) {
 	})
 }
 
+// FuzzTime compares our times with the time package's.
+func FuzzTime(f *testing.F) {
+	f.Add(int64(1700000000), int64(0))
+	f.Add(int64(1700000064), int64(120))
+	f.Add(int64(-1), int64(999999999))
+	f.Fuzz(func(t *testing.T, seconds, ns int64) {
+		for _, at := range []time.Time{time.Unix(seconds, ns), time.Unix(seconds+64, 0), time.Unix(seconds, 1)} {
+			if want, got := at.UTC().Format(time.RFC3339Nano), string(appendTime(nil, at)); got != want {
+				t.Errorf("%d, %d: got %s, want %s", seconds, ns, got, want)
+			}
+		}
+	})
+}
+
 // call serves one request without a network.
 func call(h http.Handler, method, target, form string) *httptest.ResponseRecorder {
 	r := httptest.NewRequest(method, target, strings.NewReader(form))

@@ -44,8 +44,7 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 		v2 = &registry.Error{Code: registry.CodeInvalidForm, Cause: err.Error()}
 	}
 	code := status(v2.Code)
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		code = http.StatusRequestEntityTooLarge
 	}
 	h := w.Header()

@@ -126,7 +126,7 @@ func (f *form) readBody(w http.ResponseWriter, r *http.Request, maxBody int64) e
 			return nil
 		}
 		kind, _, err := mime.ParseMediaType(ct)
-		if kind != formType {
+		if err != nil || kind != formType {
 			return err
 		}
 	}
@@ -259,7 +259,7 @@ func (c *checker) ttl() time.Duration {
 		return 0
 	case seconds == 0:
 		return registry.EndAtOnce
-	case seconds > uint64(lastSecond-time.Now().Unix()):
+	case seconds > 1<<32 && seconds > uint64(lastSecond-time.Now().Unix()):
 		return 0
 	default:
 		return time.Duration(seconds) * time.Second

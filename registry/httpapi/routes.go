@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -24,15 +25,12 @@ const (
 // keysMethods are the methods of the keys API in the order of etcd's Allow header.
 var keysMethods = []string{"HEAD", "GET", "PUT", "POST", "DELETE"}
 
-// routes is the table of all routes.
+// routes is the table of all routes but those of the keys API, for which see keysFirst.
 func (a *api) routes() []Route {
 	row := func(pattern string, h http.HandlerFunc, methods ...string) Route {
 		return Route{pattern, a.instrument(pattern, allow(h, methods...))}
 	}
-	keys := a.keysHandler()
 	return []Route{
-		{keysPath, keys},
-		{keysRoute, keys},
 		row("/v2/machines", a.machines, "GET", "HEAD"),
 		row("/v2/members", a.members, "GET", "HEAD"),
 		row("/v2/members/*", a.members, "GET", "HEAD"),
@@ -99,14 +97,35 @@ func everyRequest(next http.Handler) http.Handler {
 			w.WriteHeader(http.StatusOK)
 			return
 		}
+		if r.URL.Path == "*" {
+			http.Error(w, "Bad Request", http.StatusBadRequest)
+			return
+		}
 		if clean := cleanPath(r.URL.Path); clean != r.URL.Path {
-			to := *r.URL
-			to.Path, to.RawPath = clean, ""
+			to := url.URL{Path: clean, RawQuery: r.URL.RawQuery} // on this host, whatever the request names
 			http.Redirect(w, r, to.String(), http.StatusMovedPermanently)
 			return
 		}
-		// Rows go by path alone: unescaped, and also for methods that the router has
-		// never heard of.
+		next.ServeHTTP(w, r)
+	})
+}
+
+// keysFirst takes the requests of the keys API ahead of the router: nearly all are
+// its, and its prefix is all that there is to route.
+func keysFirst(keys, router http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if rest, ok := strings.CutPrefix(r.URL.Path, keysPath); ok && (rest == "" || rest[0] == '/') {
+			keys.ServeHTTP(w, r)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
+}
+
+// byPath has the router go by path alone: unescaped, and also for methods that it has
+// never heard of.
+func byPath(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		route := chi.RouteContext(r.Context())
 		route.RouteMethod, route.RoutePath = http.MethodGet, r.URL.Path
 		next.ServeHTTP(w, r)
