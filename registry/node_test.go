@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"sync"
 	"testing"
 	"time"
 )
@@ -98,6 +99,37 @@ func TestRenderingsShareABudget(t *testing.T) {
 	one.drop()
 	if one.Get(now, text(10)); b.left.Load() != 100 {
 		t.Errorf("%d left after all was dropped, want 100", b.left.Load())
+	}
+}
+
+// Readers who encode at the same time get the same text, with a budget and without,
+// and leave no more than one of theirs.
+func TestRenderingSideBySide(t *testing.T) {
+	bounded := new(budget)
+	bounded.left.Store(1000)
+	for _, b := range []*budget{nil, bounded} {
+		r := Rendering{budget: b}
+		var readers sync.WaitGroup
+		meet := make(chan struct{})
+		for range 4 {
+			readers.Go(func() {
+				text := r.Get(year(2026), func() ([]byte, time.Time) {
+					select { // until somebody else encodes, too, or has done so
+					case meet <- struct{}{}:
+					case <-meet:
+					case <-time.After(time.Millisecond):
+					}
+					return []byte("text"), time.Time{}
+				})
+				if string(text) != "text" {
+					t.Errorf("got %q", text)
+				}
+			})
+		}
+		readers.Wait()
+	}
+	if left := bounded.left.Load(); left != 996 {
+		t.Errorf("%d bytes left, want 996", left)
 	}
 }
 

@@ -30,10 +30,11 @@ func (r *Rendering) Get(now time.Time, encode func() (text []byte, until time.Ti
 	}
 	text, until := encode()
 	if have != dropped && r.budget.take(len(text)) {
-		if r.p.CompareAndSwap(have, &rendered{text, until}) {
+		fresh := &rendered{text, until}
+		if r.p.CompareAndSwap(have, fresh) {
 			r.budget.give(have)
-		} else {
-			r.budget.left.Add(int64(len(text)))
+		} else { // another reader was first, or the value is gone
+			r.budget.give(fresh)
 		}
 	}
 	return text

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-chi/chi/v5"
@@ -53,12 +54,23 @@ func (a *api) keysHandler() http.Handler {
 	now := a.instrument(keysRoute, allow(a.keys, keysMethods...))
 	wait := a.instrument(watchRoute, allow(a.keys, keysMethods...))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet && strings.Contains("&"+r.URL.RawQuery, "&wait=true") {
+		if r.Method == http.MethodGet && waits(r.URL.RawQuery) {
 			wait.ServeHTTP(w, r)
 			return
 		}
 		now.ServeHTTP(w, r)
 	})
+}
+
+// waits tells whether a query asks to wait.
+func waits(query string) bool {
+	for pair := range strings.SplitSeq(query, "&") {
+		if value, ok := strings.CutPrefix(pair, "wait="); ok {
+			b, err := strconv.ParseBool(value)
+			return b && err == nil
+		}
+	}
+	return false
 }
 
 // allow refuses other methods than the given.

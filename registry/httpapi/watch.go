@@ -32,10 +32,9 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, key registry.Key, p 
 	if conn.Flush() != nil {
 		return
 	}
-	// From here on the deadlines of ordinary requests do not hold. Where they cannot
-	// be set there are none.
+	// From here on the deadlines of ordinary requests do not hold: none while the watch
+	// waits, one for each write. Where they cannot be set there are none.
 	_ = conn.SetReadDeadline(time.Time{})
-	_ = conn.SetWriteDeadline(time.Time{})
 	for {
 		n, err := watch.Next(r.Context())
 		var lost *registry.Error
@@ -50,7 +49,6 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, key registry.Key, p 
 		if _, err := w.Write(render(n)); err != nil || !p.stream || conn.Flush() != nil {
 			return
 		}
-		_ = conn.SetWriteDeadline(time.Time{})
 	}
 }
 

@@ -28,7 +28,7 @@ func StartStore(tb testing.TB, kind Kind, store *registry.Store) *Target {
 	}
 	url := "http://" + listener.Addr().String()
 	handler := httpapi.New(store, httpapi.Options{Name: "node", Cluster: "difftest", ClientURLs: []string{url}, Version: "0"})
-	server := httpapi.NewServer(handler, slog.New(slog.DiscardHandler))
+	server := httpapi.NewServer(handler, slog.New(slog.NewTextHandler(tb.Output(), &slog.HandlerOptions{Level: slog.LevelError})))
 
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	var running sync.WaitGroup
