@@ -39,7 +39,7 @@ func Differences() []Difference {
 		},
 		{
 			"history-size", "History is the last 1000 events of the whole server.",
-			"History is 64 Ki events a node, shared out so that a busy top-level name does not evict a quiet one's.",
+			"History is 64 Ki events and 64 MiB a node, shared out so that a busy top-level name does not evict a quiet one's (the first 1,024 names have a part each, later ones share one).",
 			"Watchers must be able to resume after a busy minute.", byStep,
 		},
 		{
