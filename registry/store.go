@@ -41,6 +41,7 @@ type Store struct {
 	start         uint64 // the index the node began with
 	stats         counters
 	wake          chan struct{} // one slot: a lease ends earlier than Run expects
+	looking       sync.Mutex    // held while a watch looks back; above mu
 
 	// mu guards what follows. It is held for the time of one operation on memory;
 	// nothing waits under it, except Watch.mu, which is held as shortly.

@@ -43,11 +43,11 @@ func (s *Store) Watch(key Key, o WatchOptions) (*Watch, error) {
 	w := &Watch{store: s, key: key, opts: o, pos: -1, ready: make(chan struct{}, 1)}
 	seen := uint64(0)
 	if o.Since > 0 {
-		past, index, err := s.past(key, o.Since)
+		past, index, err := s.lookBack(key, o)
 		if err != nil {
 			return nil, err
 		}
-		w.enqueue(pick(past, key, o.Recursive))
+		w.enqueue(past)
 		if seen = index; len(w.queue) > 0 && !o.Stream {
 			w.StartIndex = index
 			s.stats.watches.Add(1)
@@ -59,6 +59,19 @@ func (s *Store) Watch(key Key, o WatchOptions) (*Watch, error) {
 	}
 	s.stats.watches.Add(1)
 	return w, nil
+}
+
+// lookBack returns the events of the past that concern a watch, and the node's index
+// then. Only one watch looks at a time: when thousands come back at once, after a
+// failover, they wait for each other and not the heartbeats for them.
+func (s *Store) lookBack(key Key, o WatchOptions) ([]*Event, uint64, error) {
+	s.looking.Lock()
+	defer s.looking.Unlock()
+	events, index, err := s.past(key, o.Since)
+	if err != nil {
+		return nil, 0, err
+	}
+	return pick(events, key, o.Recursive), index, nil
 }
 
 // past returns the events on a key from an index on, unsorted and unfiltered: looking
