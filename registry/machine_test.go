@@ -119,11 +119,12 @@ func (m *machine) put(t *rapid.T) {
 	m.doPut(t, key, o)
 }
 
-// renew repeats the value and TTL of an entry.
+// renew repeats the value and TTL of an entry; without any, one is put.
 func (m *machine) renew(t *rapid.T) {
 	keys := m.model.below(Root)
 	if len(keys) == 0 {
-		t.Skip("nothing to renew")
+		m.put(t)
+		return
 	}
 	key := rapid.SampledFrom(keys).Draw(t, "key")
 	e := m.model.entries[key]

@@ -5,17 +5,9 @@ import (
 	"errors"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"rollcall/lbsync"
 	"rollcall/lbsync/internal/procs"
-)
-
-const (
-	// proofTimeout is longer than HAProxy tries to bind a port that is taken.
-	proofTimeout = 4 * time.Second
-	// proofInterval is how often the process table is read meanwhile.
-	proofInterval = 20 * time.Millisecond
 )
 
 var errNoWorker = errors.New("no new haproxy worker has come up")
@@ -49,30 +41,25 @@ func concerns(title, config string) bool {
 func newWorker(config string) lbsync.Proof {
 	before := look(config)
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
-		defer cancel()
-		return before.renewed(ctx, config)
-	}
-}
-
-func (before sight) renewed(ctx context.Context, config string) error {
-	tick := time.NewTicker(proofInterval)
-	defer tick.Stop()
-	for fresh := (sight{}); len(before) > 0; {
-		now := look(config)
-		for pid := range now {
-			if fresh[pid] {
-				return nil
-			}
+		if len(before) == 0 {
+			return nil
 		}
-		fresh = now.without(before)
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		fresh := sight{}
+		lasts := func() bool {
+			now := look(config)
+			for pid := range now {
+				if fresh[pid] {
+					return true
+				}
+			}
+			fresh = now.without(before)
+			return false
+		}
+		if !procs.Await(ctx, lasts) {
 			return errNoWorker
 		}
+		return nil
 	}
-	return nil
 }
 
 func (before sight) without(o sight) sight {

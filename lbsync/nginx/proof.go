@@ -5,17 +5,9 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"time"
 
 	"rollcall/lbsync"
 	"rollcall/lbsync/internal/procs"
-)
-
-const (
-	// proofTimeout is longer than nginx tries to bind a port that is taken, five times 500 ms.
-	proofTimeout = 4 * time.Second
-	// proofInterval is how often the process table is read meanwhile.
-	proofInterval = 20 * time.Millisecond
 )
 
 var errSameWorkers = errors.New("nginx has not exchanged its workers; its error log says why")
@@ -61,23 +53,12 @@ func concerns(title, config string) bool {
 func newWorkers(config string) lbsync.Proof {
 	before := look(config)
 	return func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
-		defer cancel()
-		return before.exchanged(ctx, config)
-	}
-}
-
-func (before sight) exchanged(ctx context.Context, config string) error {
-	tick := time.NewTicker(proofInterval)
-	defer tick.Stop()
-	for len(before) > 0 && !before.replacedBy(look(config)) {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
+		exchanged := func() bool { return before.replacedBy(look(config)) }
+		if len(before) > 0 && !procs.Await(ctx, exchanged) {
 			return errSameWorkers
 		}
+		return nil
 	}
-	return nil
 }
 
 func (before sight) replacedBy(now sight) bool {
