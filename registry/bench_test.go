@@ -14,7 +14,7 @@ func populate(b *testing.B, n int) (*Store, []Key) {
 	keys := make([]Key, n)
 	for i := range keys {
 		keys[i] = Key(fmt.Sprintf("/frontends/fe%06d", i))
-		put(b, s, keys[i], leased("10.0.0.1:8080", time.Hour))
+		put(b, s, keys[i], putLeased("10.0.0.1:8080", time.Hour))
 	}
 	return s, keys
 }
@@ -28,7 +28,7 @@ func BenchmarkPutRenewal(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			put(b, s, keys[next.Add(7919)%uint64(len(keys))], leased("10.0.0.1:8080", time.Hour))
+			put(b, s, keys[next.Add(7919)%uint64(len(keys))], putLeased("10.0.0.1:8080", time.Hour))
 		}
 	})
 	if s.Stats().History != before {
@@ -41,7 +41,7 @@ func BenchmarkPutChange(b *testing.B) {
 	values := []string{"10.0.0.2:8080", "10.0.0.3:8080"}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
-		put(b, s, keys[i%len(keys)], leased(values[i/len(keys)%2], time.Hour))
+		put(b, s, keys[i%len(keys)], putLeased(values[i/len(keys)%2], time.Hour))
 	}
 }
 
@@ -79,7 +79,7 @@ func BenchmarkList1000(b *testing.B) {
 		s, keys := populate(b, 1000)
 		b.ReportAllocs()
 		for b.Loop() {
-			put(b, s, keys[0], leased("10.0.0.1:8080", time.Hour))
+			put(b, s, keys[0], putLeased("10.0.0.1:8080", time.Hour))
 			list(b, s)
 		}
 	})

@@ -12,6 +12,10 @@ type lease struct {
 	deadline instant // when the node really expires
 	queued   instant // when the queue looks at it next, never after deadline
 	pos      int     // index in the heap
+
+	from   *author // the node by way of which the latest heartbeats came; nil: directly
+	streak int     // how many of them in a row
+	orphan bool    // the owner is gone
 }
 
 // instant is a time as the nanoseconds since the queue's epoch on the monotonic
@@ -21,8 +25,9 @@ type instant int64
 // leases is the expiry queue, a heap by queued time. A renewal, by far the most
 // frequent change, only writes the deadline; the queue finds out when it gets there.
 type leases struct {
-	epoch time.Time
-	heap  leaseHeap
+	epoch   time.Time
+	heap    leaseHeap
+	orphans int
 }
 
 func (q *leases) instant(t time.Time) instant { return instant(t.Sub(q.epoch)) }
@@ -47,8 +52,20 @@ func (q *leases) move(l *lease, deadline time.Time) {
 // release takes the lease out of the queue. A nil lease is none.
 func (q *leases) release(l *lease) {
 	if l != nil {
+		q.disown(l, false)
 		heap.Remove(&q.heap, l.pos)
 	}
+}
+
+// disown notes whether the lease's owner is gone.
+func (q *leases) disown(l *lease, gone bool) {
+	switch {
+	case gone && !l.orphan:
+		q.orphans++
+	case !gone && l.orphan:
+		q.orphans--
+	}
+	l.orphan = gone
 }
 
 // next returns when the queue wants to be looked at; false when it is empty.

@@ -11,8 +11,8 @@ func TestDirectoryExpires(t *testing.T) {
 		s := t.store
 		put(t, s, "/d", PutOptions{Dir: true, TTL: 5 * time.Second})
 		put(t, s, "/d/x", file("1"))
-		put(t, s, "/d/y/z", leased("1", time.Hour))
-		put(t, s, "/d/soon", leased("1", 2*time.Second))
+		put(t, s, "/d/y/z", putLeased("1", time.Hour))
+		put(t, s, "/d/soon", putLeased("1", 2*time.Second))
 		put(t, s, "/dd", file("1"))
 		all := watch(t, s, "/", WatchOptions{Recursive: true, Stream: true})
 		leaf := watch(t, s, "/d/y/z", WatchOptions{Stream: true})

@@ -16,7 +16,7 @@ func TestManyLeases(t *testing.T) {
 		w := watch(t, s, "/d", WatchOptions{Recursive: true, Stream: true})
 		seen := 0
 		for i := range n {
-			put(t, s, Key(fmt.Sprintf("/d/k%04d", i)), leased("", time.Duration(1+i%groups)*time.Second))
+			put(t, s, Key(fmt.Sprintf("/d/k%04d", i)), putLeased("", time.Duration(1+i%groups)*time.Second))
 			if i%1000 == 999 {
 				seen += len(told(t, w))
 			}
@@ -46,14 +46,14 @@ func TestManyLeases(t *testing.T) {
 // late goroutine makes it pass, never fail.
 func TestWriteThatHadToWait(t *testing.T) {
 	s := New(Options{})
-	held := put(t, s, "/lock", leased("me", 20*time.Millisecond)).Node
+	held := put(t, s, "/lock", putLeased("me", 20*time.Millisecond)).Node
 	done := make(chan error)
 	s.mu.Lock()
 	go func() {
 		_, err := s.Put("/lock", PutOptions{Value: "you", Exist: MustNotExist})
 		done <- err
 	}()
-	time.Sleep(time.Until(held.Expiration()))
+	time.Sleep(time.Until(held.Expiration(time.Now())))
 	s.mu.Unlock()
 	if err := <-done; err != nil {
 		t.Errorf("the deadline has passed, and yet: %v", err)
@@ -93,7 +93,7 @@ func TestExpiredIsNeverSeen(t *testing.T) {
 		},
 		"heartbeat": func(t storeTest) {
 			s := t.store
-			if e := put(t, s, last, leased("", time.Second)); e.Prev != nil {
+			if e := put(t, s, last, putLeased("", time.Second)); e.Prev != nil {
 				t.Error("an expired entry is renewed")
 			}
 		},
@@ -115,7 +115,7 @@ func TestExpiredIsNeverSeen(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				s := New(Options{})
 				for i := range n {
-					put(t, s, Key(fmt.Sprintf("/d/k%04d", i)), leased("", time.Second))
+					put(t, s, Key(fmt.Sprintf("/d/k%04d", i)), putLeased("", time.Second))
 				}
 				time.Sleep(time.Second)
 				look(storeTest{t, s})

@@ -55,9 +55,9 @@ func TestExpiryAtTheDeadline(t *testing.T) {
 	inTwoWays(t, func(t storeTest) {
 		s := t.store
 		w := watch(t, s, "/a", WatchOptions{Stream: true})
-		set := put(t, s, "/a", leased("1", 5*time.Second))
-		if want := time.Now().Add(5 * time.Second); !set.Node.Expiration().Equal(want) {
-			t.Errorf("expires at %v, want %v", set.Node.Expiration(), want)
+		set := put(t, s, "/a", putLeased("1", 5*time.Second))
+		if want := time.Now().Add(5 * time.Second); !set.Node.Expiration(time.Now()).Equal(want) {
+			t.Errorf("expires at %v, want %v", set.Node.Expiration(time.Now()), want)
 		}
 		pass(5*time.Second - 1)
 		if !exists(s, "/a") {
@@ -73,7 +73,7 @@ func TestExpiryAtTheDeadline(t *testing.T) {
 		}
 		e := events[1]
 		if e.Prev != set.Node || e.Node.Value != "" || e.Node.HasLease() || e.Node.CreatedIndex != set.Index() ||
-			e.Index() <= set.Index() || !e.At().Equal(set.Node.Expiration()) {
+			e.Index() <= set.Index() || !e.At().Equal(set.Node.Expiration(time.Now())) {
 			t.Errorf("expiry %+v at %v of %+v", e.Node, e.At(), e.Prev)
 		}
 	})
@@ -87,7 +87,7 @@ func TestExpiryWithoutAnyOperation(t *testing.T) {
 		begin := time.Now()
 		w := watch(t, s, "/", WatchOptions{Recursive: true, Stream: true})
 		for _, seconds := range []int{7, 3, 5} { // each shorter one must wake Run
-			put(t, s, Key(fmt.Sprintf("/%d", seconds)), leased("", time.Duration(seconds)*time.Second))
+			put(t, s, Key(fmt.Sprintf("/%d", seconds)), putLeased("", time.Duration(seconds)*time.Second))
 			synctest.Wait()
 		}
 		for _, seconds := range []int{0, 0, 0, 3, 5, 7} {
@@ -99,7 +99,7 @@ func TestExpiryWithoutAnyOperation(t *testing.T) {
 				t.Errorf("%v %s after %v, want %d s", e.Action, e.Node.Key, got, seconds)
 			}
 		}
-		put(t, s, "/later", leased("", time.Second)) // Run has had nothing to wait for
+		put(t, s, "/later", putLeased("", time.Second)) // Run has had nothing to wait for
 		if e, _ := w.Next(t.Context()); e.Action != Set {
 			t.Error("first the set")
 		}
@@ -112,7 +112,7 @@ func TestExpiryWithoutAnyOperation(t *testing.T) {
 func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := New(Options{})
-		put(t, s, "/a", leased("", time.Second))
+		put(t, s, "/a", putLeased("", time.Second))
 		for range 2 { // it may run again
 			ctx, cancel := context.WithCancel(t.Context())
 			done := make(chan struct{})
@@ -132,11 +132,11 @@ func TestRunEndsWithItsContext(t *testing.T) {
 func TestHeartbeatsKeepAnEntry(t *testing.T) {
 	inTwoWays(t, func(t storeTest) {
 		s := t.store
-		put(t, s, "/d/x", leased("1", 5*time.Second))
+		put(t, s, "/d/x", putLeased("1", 5*time.Second))
 		w := watch(t, s, "/d", WatchOptions{Recursive: true, Stream: true})
 		for beat := range 1000 {
 			pass([]time.Duration{4 * time.Second, 5*time.Second - 1, time.Millisecond}[beat%3])
-			e := put(t, s, "/d/x", leased("1", 5*time.Second))
+			e := put(t, s, "/d/x", putLeased("1", 5*time.Second))
 			if e.Prev == nil {
 				t.Fatalf("lapsed before beat %d", beat)
 			}
@@ -165,10 +165,10 @@ func TestLeaseChanges(t *testing.T) {
 		then PutOptions
 		ends time.Duration // after the change; 0: never
 	}{
-		{"renewal", leased("1", ttl), 10 * time.Second},
-		{"shorter", leased("1", 2*time.Second), 2 * time.Second},
-		{"longer", leased("1", time.Minute), time.Minute},
-		{"new value", leased("2", ttl), 10 * time.Second},
+		{"renewal", putLeased("1", ttl), 10 * time.Second},
+		{"shorter", putLeased("1", 2*time.Second), 2 * time.Second},
+		{"longer", putLeased("1", time.Minute), time.Minute},
+		{"new value", putLeased("2", ttl), 10 * time.Second},
 		{"refresh", PutOptions{Refresh: true, TTL: 3 * time.Second}, 3 * time.Second},
 		{"refresh by update", PutOptions{Refresh: true, TTL: 3 * time.Second, Exist: MustExist}, 3 * time.Second},
 		{"set without a TTL", file("1"), 0},
@@ -176,13 +176,13 @@ func TestLeaseChanges(t *testing.T) {
 		{"compare and swap without a TTL", PutOptions{Value: "2", PrevValue: "1"}, 0},
 		{"directory with a TTL", PutOptions{Dir: true, TTL: time.Second}, time.Second},
 		{"directory without a TTL", PutOptions{Dir: true}, 0},
-		{"end at once", leased("1", EndAtOnce), time.Nanosecond},
+		{"end at once", putLeased("1", EndAtOnce), time.Nanosecond},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			inTwoWays(t, func(t storeTest) {
 				s := t.store
-				put(t, s, "/a", leased("1", ttl))
+				put(t, s, "/a", putLeased("1", ttl))
 				pass(time.Second)
 				put(t, s, "/a", tt.then)
 				checkLeases(t, s)
@@ -211,15 +211,15 @@ func TestEndAtOnce(t *testing.T) {
 	inTwoWays(t, func(t storeTest) {
 		s := t.store
 		w := watch(t, s, "/a", WatchOptions{Stream: true})
-		e := put(t, s, "/a", leased("1", EndAtOnce))
-		if !e.Node.HasLease() || !e.Node.Expiration().Equal(time.Now()) || e.Node.TTL() != 0 || e.Node.TTLSeconds(e.At()) != 0 {
+		e := put(t, s, "/a", putLeased("1", EndAtOnce))
+		if !e.Node.HasLease() || !e.Node.Expiration(time.Now()).Equal(time.Now()) || e.Node.TTL() != 0 || e.Node.TTLSeconds(e.At()) != 0 {
 			t.Errorf("answer %+v", e.Node)
 		}
 		if exists(s, "/a") {
 			t.Error("still there")
 		}
 		want(t, w, "set /a", "expire /a")
-		if again := put(t, s, "/a", leased("1", EndAtOnce)); again.Prev != nil {
+		if again := put(t, s, "/a", putLeased("1", EndAtOnce)); again.Prev != nil {
 			t.Errorf("the first is still there: %+v", again.Prev)
 		}
 	})
@@ -230,9 +230,9 @@ func TestExpiryInOrder(t *testing.T) {
 		s := t.store
 		w := watch(t, s, "/", WatchOptions{Recursive: true, Stream: true})
 		for _, i := range []int{3, 1, 4, 2, 9, 5, 8, 6, 7} {
-			put(t, s, Key(fmt.Sprintf("/k%d", i)), leased("", time.Duration(i)*time.Second))
+			put(t, s, Key(fmt.Sprintf("/k%d", i)), putLeased("", time.Duration(i)*time.Second))
 		}
-		put(t, s, "/k1", leased("moved", 10*time.Second)) // later than its place in the queue
+		put(t, s, "/k1", putLeased("moved", 10*time.Second)) // later than its place in the queue
 		told(t, w)
 		pass(10 * time.Second)
 		exists(s, "/")
@@ -248,7 +248,7 @@ func TestDeletedLeasesAreForgotten(t *testing.T) {
 	inTwoWays(t, func(t storeTest) {
 		s := t.store
 		for i := range 10 {
-			put(t, s, Key(fmt.Sprintf("/d/k%d", i)), leased("", time.Duration(1+i)*time.Second))
+			put(t, s, Key(fmt.Sprintf("/d/k%d", i)), putLeased("", time.Duration(1+i)*time.Second))
 		}
 		remove(t, s, "/d/k0")
 		remove(t, s, "/d/k7")

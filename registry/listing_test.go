@@ -63,7 +63,7 @@ func TestRenderingLivesUntilAChange(t *testing.T) {
 	changes := map[string]func(s *Store){
 		"new entry":     func(s *Store) { put(t, s, "/d/sub/y", file("1")) },
 		"value":         func(s *Store) { put(t, s, "/d/sub/x", file("2")) },
-		"renewal":       func(s *Store) { put(t, s, "/d/sub/l", leased("1", time.Hour)) },
+		"renewal":       func(s *Store) { put(t, s, "/d/sub/l", putLeased("1", time.Hour)) },
 		"deletion":      func(s *Store) { remove(t, s, "/d/sub/x") },
 		"directory TTL": func(s *Store) { put(t, s, "/d/sub", PutOptions{Dir: true, Exist: MustExist, TTL: time.Hour}) },
 		"own TTL":       func(s *Store) { put(t, s, "/d", PutOptions{Dir: true, Exist: MustExist, TTL: time.Hour}) },
@@ -71,7 +71,7 @@ func TestRenderingLivesUntilAChange(t *testing.T) {
 	for name, change := range changes {
 		s := New(Options{})
 		put(t, s, "/d/sub/x", file("1"))
-		put(t, s, "/d/sub/l", leased("1", time.Hour))
+		put(t, s, "/d/sub/l", putLeased("1", time.Hour))
 		put(t, s, "/other/x", file("1"))
 		rendering := func(key Key) *Rendering {
 			r, err := s.Get(key, GetOptions{Recursive: true})

@@ -10,15 +10,16 @@ type Node struct {
 	CreatedIndex  uint64 // 0 for the root
 	ModifiedIndex uint64 // 0 for the root
 
-	grant *grant // nil without a lease
-	dir   *dir   // the entries of a directory, guarded by the store's mutex; nil for a file
+	rec   *record // what replicates of it; nil for a directory that is there only for what is below it
+	grant *grant  // nil without a lease
+	dir   *dir    // the entries of a directory, guarded by the store's mutex; nil for a file
 }
 
 // grant is what one version of a node was given as its lease. It is immutable.
 type grant struct {
 	ttl        time.Duration
-	expiration time.Time // with a monotonic reading
-	lease      *lease    // in the expiry queue, shared by the versions of the node
+	expiration time.Time // with a monotonic reading; zero while another node counts
+	lease      *lease    // in the expiry queue, shared by the versions of the node; nil while another node counts
 }
 
 // IsDir tells whether the node is a directory.
@@ -35,12 +36,17 @@ func (n *Node) TTL() time.Duration {
 	return n.grant.ttl
 }
 
-// Expiration returns when the lease runs out, the zero time without one.
-func (n *Node) Expiration() time.Time {
-	if n.grant == nil {
+// Expiration returns when the lease runs out as known at time now, the zero time without
+// a lease. While another node keeps the lease that is its whole TTL from now on.
+func (n *Node) Expiration(now time.Time) time.Time {
+	switch {
+	case n.grant == nil:
 		return time.Time{}
+	case n.grant.expiration.IsZero():
+		return now.Add(n.grant.ttl)
+	default:
+		return n.grant.expiration
 	}
-	return n.grant.expiration
 }
 
 // lease returns what stands for the node in the expiry queue, nil without a lease.
@@ -54,7 +60,7 @@ func (n *Node) lease() *lease {
 // TTLSeconds returns how long the lease has left at time now, rounded up to whole
 // seconds as etcd does; 0 or less when it has run out. Only for nodes with a lease.
 func (n *Node) TTLSeconds(now time.Time) int64 {
-	left := n.Expiration().Sub(now)
+	left := n.Expiration(now).Sub(now)
 	s := int64(left / time.Second)
 	if left%time.Second > 0 {
 		s++

@@ -87,9 +87,9 @@ func (c *crowd) write(seed uint64) {
 		case 1, 2:
 			e, err = c.store.Delete(key, DeleteOptions{})
 		case 3, 4, 5:
-			e, err = c.store.Put(key, leased("l", time.Duration(1+random.IntN(3))*time.Millisecond))
+			e, err = c.store.Put(key, putLeased("l", time.Duration(1+random.IntN(3))*time.Millisecond))
 		case 6, 7:
-			e, err = c.store.CreateInOrder(dir, leased(strconv.Itoa(i), 5*time.Millisecond))
+			e, err = c.store.CreateInOrder(dir, putLeased(strconv.Itoa(i), 5*time.Millisecond))
 		case 8:
 			c.swap()
 		default:
@@ -145,8 +145,8 @@ func (c *crowd) examine(begin time.Time, index uint64, entries []Listing) {
 		if entry.ModifiedIndex > index {
 			c.t.Errorf("%s has index %d in a listing of %d", entry.Key, entry.ModifiedIndex, index)
 		}
-		if entry.HasLease() && !entry.Expiration().After(begin) {
-			c.t.Errorf("%s is listed %v after its deadline", entry.Key, begin.Sub(entry.Expiration()))
+		if entry.HasLease() && !entry.Expiration(time.Now()).After(begin) {
+			c.t.Errorf("%s is listed %v after its deadline", entry.Key, begin.Sub(entry.Expiration(time.Now())))
 		}
 		c.examine(begin, index, entry.Entries)
 	}

@@ -15,16 +15,16 @@ func TestRenewalsWakeNobody(t *testing.T) {
 		then   PutOptions
 		silent bool
 	}{
-		{"same value and TTL", leased("1", ttl), leased("1", ttl), true},
-		{"update, same value and TTL", leased("1", ttl), PutOptions{Value: "1", TTL: ttl, Exist: MustExist}, true},
-		{"compare and swap, same value and TTL", leased("1", ttl), PutOptions{Value: "1", TTL: ttl, PrevValue: "1"}, true},
+		{"same value and TTL", putLeased("1", ttl), putLeased("1", ttl), true},
+		{"update, same value and TTL", putLeased("1", ttl), PutOptions{Value: "1", TTL: ttl, Exist: MustExist}, true},
+		{"compare and swap, same value and TTL", putLeased("1", ttl), PutOptions{Value: "1", TTL: ttl, PrevValue: "1"}, true},
 		{"directory update, same TTL", PutOptions{Dir: true, TTL: ttl}, PutOptions{Dir: true, TTL: ttl, Exist: MustExist}, true},
-		{"another value", leased("1", ttl), leased("2", ttl), false},
-		{"another TTL", leased("1", ttl), leased("1", 2*ttl), false},
-		{"TTL removed", leased("1", ttl), file("1"), false},
-		{"TTL given", file("1"), leased("1", ttl), false},
+		{"another value", putLeased("1", ttl), putLeased("2", ttl), false},
+		{"another TTL", putLeased("1", ttl), putLeased("1", 2*ttl), false},
+		{"TTL removed", putLeased("1", ttl), file("1"), false},
+		{"TTL given", file("1"), putLeased("1", ttl), false},
 		{"no TTL at all", file("1"), file("1"), false},
-		{"file becomes directory", leased("", ttl), PutOptions{Dir: true, TTL: ttl}, false},
+		{"file becomes directory", putLeased("", ttl), PutOptions{Dir: true, TTL: ttl}, false},
 		{"directory update, another TTL", PutOptions{Dir: true, TTL: ttl}, PutOptions{Dir: true, TTL: 2 * ttl, Exist: MustExist}, false},
 	}
 	for _, tt := range tests {
@@ -50,7 +50,7 @@ func TestRenewalsWakeNobody(t *testing.T) {
 // TestRefreshIsNoEvent holds in etcd and therefore with RenewalEvents too.
 func TestRefreshIsNoEvent(t *testing.T) {
 	s := New(Options{RenewalEvents: true})
-	put(t, s, "/a", leased("1", time.Hour))
+	put(t, s, "/a", putLeased("1", time.Hour))
 	w := watch(t, s, "/a", WatchOptions{Stream: true})
 	e := put(t, s, "/a", PutOptions{Refresh: true, TTL: time.Minute})
 	want(t, w)

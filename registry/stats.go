@@ -1,6 +1,9 @@
 package registry
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 // Stats is what a store can tell of itself. Counters begin at 0 when it is made.
 type Stats struct {
@@ -18,6 +21,26 @@ type Stats struct {
 	Expirations uint64
 	Watches     uint64 // watches begun
 	WatchesLost uint64 // watches that lost their place because they were slow
+
+	Replication ReplicationStats
+}
+
+// ReplicationStats is what a store can tell of its part in a cluster.
+type ReplicationStats struct {
+	Authors    int           // boots of nodes of which there are records, the own one included
+	Removals   int           // removals that are remembered
+	Orphans    int           // leases that run here since their owners are gone
+	Elsewhere  int           // leases that other nodes keep
+	Pending    int           // heartbeats that were passed on and are not answered
+	ClockAhead time.Duration // how far the highest stamp is ahead of this node's clock, 0 if it is not
+
+	Merged     uint64 // records of other nodes that changed something here
+	Refused    uint64 // records that were dropped because something was wrong with them
+	Forwarded  uint64 // heartbeats passed on to the owners of the leases
+	Takeovers  uint64 // leases taken over from other nodes
+	Mismatches uint64 // authors whose records were sent again because peers held others
+	Resets     uint64 // replacements of this node's copy after it had been away for long
+	Pauses     uint64 // times that the process was stopped and all leases were given that time
 }
 
 // Operations counts the outcomes of one action.
@@ -30,12 +53,13 @@ func (s *Store) Stats() Stats {
 		Index:        s.index.last,
 		Files:        s.tree.files,
 		Dirs:         s.tree.dirs,
-		Leases:       len(s.leases.heap),
+		Leases:       s.tree.leased,
 		Watchers:     s.hub.n,
 		History:      s.history.events,
 		HistoryLimit: s.history.maxEvents,
 		HistoryBytes: s.history.bytes,
 	}
+	st.Replication = s.replicationStatsLocked()
 	s.mu.RUnlock()
 	for a := range st.Operations {
 		st.Operations[a] = Operations{s.stats.ok[a].Load(), s.stats.failed[a].Load()}
@@ -47,6 +71,24 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
+func (s *Store) replicationStatsLocked() ReplicationStats {
+	return ReplicationStats{
+		Authors:    len(s.authors),
+		Removals:   s.graves.byKey.Len(),
+		Orphans:    s.leases.orphans,
+		Elsewhere:  s.tree.leased - len(s.leases.heap),
+		Pending:    len(s.pending),
+		ClockAhead: max(s.clock.ahead(time.Now(), s.clock.highest), 0),
+		Merged:     s.stats.merged.Load(),
+		Refused:    s.stats.refused.Load(),
+		Forwarded:  s.stats.forwarded.Load(),
+		Takeovers:  s.stats.takeovers.Load(),
+		Mismatches: s.stats.mismatches.Load(),
+		Resets:     s.stats.resets.Load(),
+		Pauses:     s.stats.pauses.Load(),
+	}
+}
+
 // counters are counted outside the mutex, too.
 type counters struct {
 	ok, failed  [nActions]atomic.Uint64
@@ -54,6 +96,8 @@ type counters struct {
 	expirations atomic.Uint64
 	watches     atomic.Uint64
 	watchesLost atomic.Uint64
+
+	merged, refused, forwarded, takeovers, mismatches, resets, pauses atomic.Uint64
 }
 
 func (c *counters) count(a Action, ok bool) {

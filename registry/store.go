@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -11,6 +12,7 @@ const (
 	DefaultHistory      = 64 << 10
 	DefaultHistoryBytes = 64 << 20
 	DefaultWatchQueue   = 4 << 10
+	DefaultRetention    = 24 * time.Hour
 )
 
 // Options configure a [Store]. The zero value is ready to use.
@@ -29,6 +31,17 @@ type Options struct {
 	// WatchQueue is how many unread events a watch may have before it loses its
 	// place; 0 means [DefaultWatchQueue]. An unread event takes 8 bytes a watch.
 	WatchQueue int
+	// Author identifies this run of the node among those that replicate, see [NewAuthor];
+	// 0 means a new one.
+	Author uint64
+	// Retention is how long removals are remembered, so that a node that was away does
+	// not bring back what was removed; 0 means [DefaultRetention].
+	Retention time.Duration
+	// ClockSkew is added to the wall clock in the stamps of records, for tests of nodes
+	// whose clocks are wrong.
+	ClockSkew time.Duration
+	// Log gets what is wrong with records from other nodes; nil discards it.
+	Log *slog.Logger
 	// RenewalEvents makes each renewal an event with its place in the history, as
 	// etcd does, to the letter. Every heartbeat then wakes all watches.
 	RenewalEvents bool
@@ -42,6 +55,9 @@ type Store struct {
 	stats         counters
 	wake          chan struct{} // one slot: a lease ends earlier than Run expects
 	looking       sync.Mutex    // held while a watch looks back; above mu
+	news          chan struct{} // one slot: there may be something for peers
+	retention     time.Duration
+	log           *slog.Logger
 
 	// mu guards what follows. It is held for the time of one operation on memory;
 	// nothing waits under it, except Watch.mu, which is held as shortly.
@@ -52,6 +68,16 @@ type Store struct {
 	history history
 	hub     hub
 	sleeps  time.Time // when Run looks next; zero while it is awake or not started
+
+	clock   clock
+	self    *author // this run of this node
+	authors map[uint64]*author
+	graves  graves
+	peered  bool      // whether there ever was another node
+	beat    time.Time // when Run was last seen to be awake; zero while it does not run
+	pending map[Key]*pendingRenewal
+	reset   *resetSession // nil unless this node's copy is being replaced
+	pruned  time.Time     // when the authors were last looked through
 }
 
 // New returns an empty store. Leases end by themselves only while [Store.Run] runs;
@@ -69,6 +95,15 @@ func New(o Options) *Store {
 	if o.WatchQueue <= 0 {
 		o.WatchQueue = DefaultWatchQueue
 	}
+	if o.Author == 0 {
+		o.Author = NewAuthor(time.Now())
+	}
+	if o.Retention <= 0 {
+		o.Retention = DefaultRetention
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
 	s := &Store{
 		renewalEvents: o.RenewalEvents,
 		tree:          newTree(),
@@ -76,7 +111,14 @@ func New(o Options) *Store {
 		index:         newIndexes(o.Tag, o.AfterIndex, time.Now()),
 		watchQueue:    o.WatchQueue,
 		wake:          make(chan struct{}, 1),
+		news:          make(chan struct{}, 1),
+		retention:     o.Retention,
+		log:           o.Log,
+		clock:         clock{skew: o.ClockSkew},
+		self:          &author{id: o.Author, alive: true},
+		pending:       make(map[Key]*pendingRenewal),
 	}
+	s.authors = map[uint64]*author{o.Author: s.self}
 	s.start = s.index.last
 	s.history = newHistory(o.History, o.HistoryBytes, s.start-1)
 	return s
@@ -141,16 +183,24 @@ func (s *Store) read(key Key, o GetOptions) (Result, *Error) {
 // expiryBatch bounds how many leases end while the mutex is held once.
 const expiryBatch = 256
 
-// Run ends leases when they run out, until the context ends.
+// Run ends leases when they run out and does what else has its time, until the context
+// ends.
 func (s *Store) Run(ctx context.Context) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	upkeep := time.NewTicker(upkeepInterval)
+	defer upkeep.Stop()
+	s.setBeat(time.Now())
+	defer s.setBeat(time.Time{})
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
 		case <-s.wake:
+		case <-upkeep.C:
+			s.upkeep()
+			continue
 		}
 		if wait, ok := s.expireAndPlan(time.Now()); ok {
 			timer.Reset(wait)
@@ -158,6 +208,13 @@ func (s *Store) Run(ctx context.Context) {
 			timer.Stop()
 		}
 	}
+}
+
+// setBeat notes that Run is awake, or with the zero time that it does not run.
+func (s *Store) setBeat(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.beat = t
 }
 
 // expireAndPlan ends what is due and returns how long nothing more will be; false
@@ -193,6 +250,7 @@ func (s *Store) isDue(now time.Time) bool {
 
 // expireLocked ends leases that have run out, the earliest first, at most a batch.
 func (s *Store) expireLocked(now time.Time) {
+	s.compensateLocked(now)
 	for range expiryBatch {
 		l := s.leases.expired(now)
 		if l == nil {

@@ -48,6 +48,7 @@ type tree struct {
 	root     *Node
 	files    int
 	dirs     int // without the root
+	leased   int // of both
 	rendered *budget
 }
 
@@ -86,9 +87,10 @@ func (t *tree) find(key Key) (place, *Error) {
 }
 
 // reach returns the place of a key below the root and makes the directories that
-// lead to it, with the given index. It fails, and has made nothing, with CodeNotDir
-// at a file in the way.
-func (t *tree) reach(key Key, index uint64) (place, *Error) {
+// lead to it, with the given index. Those without a record of their own, the new ones
+// among them, get one from stamp; nil leaves them without. It fails, and has made nothing,
+// with CodeNotDir at a file in the way.
+func (t *tree) reach(key Key, index uint64, stamp func(Key) *record) (place, *Error) {
 	parent := t.root
 	for rest := string(key[1:]); ; {
 		name, below, more := strings.Cut(rest, "/")
@@ -104,6 +106,12 @@ func (t *tree) reach(key Key, index uint64) (place, *Error) {
 		}
 		if !node.IsDir() {
 			return place{}, &Error{Code: CodeNotDir, Cause: string(key[:end])}
+		}
+		if node.rec == nil && stamp != nil {
+			stamped := *node
+			stamped.rec = stamp(node.Key)
+			t.put(place{key: node.Key, name: name, dir: parent.dir, node: node}, &stamped)
+			node = &stamped
 		}
 		parent, rest = node, below
 	}
@@ -135,6 +143,9 @@ func (t *tree) remove(at place) {
 }
 
 func (t *tree) count(n *Node, by int) {
+	if n.HasLease() {
+		t.leased += by
+	}
 	if n.IsDir() {
 		t.dirs += by
 	} else {

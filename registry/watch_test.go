@@ -204,7 +204,7 @@ func TestEventsShareTheirRendering(t *testing.T) {
 // TestHistoryIsAsItWas reads an event after its entry has changed and gone.
 func TestHistoryIsAsItWas(t *testing.T) {
 	s := New(Options{})
-	e := put(t, s, "/a", leased("old", time.Hour))
+	e := put(t, s, "/a", putLeased("old", time.Hour))
 	was := looks(e.Node)
 	put(t, s, "/a", file("new"))
 	remove(t, s, "/a")

@@ -142,7 +142,7 @@ func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error)
 		o.Value = at.node.Value
 	}
 	if err != nil {
-		if at, err = s.tree.reach(key, s.index.next(now)); err != nil {
+		if at, err = s.tree.reach(key, s.index.next(now), s.stampDir(now)); err != nil {
 			return nil, err
 		}
 	}
@@ -154,7 +154,7 @@ func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Err
 	if at, err := s.tree.find(key); err == nil {
 		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
 	}
-	at, err := s.tree.reach(key, s.index.next(now))
+	at, err := s.tree.reach(key, s.index.next(now), s.stampDir(now))
 	if err != nil {
 		return nil, err
 	}
@@ -191,12 +191,14 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
 	o.Dir = true
 	node := *at.node
+	silent := o.Refresh || s.isRenewal(at.node, o)
+	s.recordPutLocked(now, &node, at.node, Update, o)
 	s.leaseLocked(now, &node, at.node, o.TTL)
 	s.tree.put(at, &node)
 	shown := *node.withoutEntries()
 	shown.ModifiedIndex = s.index.take(now)
 	e := &Event{Action: Update, Node: &shown, Prev: at.node.withoutEntries(), at: now.UnixNano()}
-	s.publishLocked(e, o.Refresh || s.isRenewal(at.node, o))
+	s.publishLocked(e, silent)
 	return e
 }
 
@@ -221,6 +223,7 @@ func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptio
 	default:
 		node.Value = strings.Clone(o.Value)
 	}
+	s.recordPutLocked(now, node, at.node, action, o)
 	s.leaseLocked(now, node, at.node, o.TTL)
 	s.tree.put(at, node)
 	if o.Dir {
@@ -230,27 +233,92 @@ func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptio
 	return e
 }
 
-// isRenewal tells whether a write repeats what is there: not news.
+// isRenewal tells whether a write repeats what is there, and so is no event.
 func (s *Store) isRenewal(prev *Node, o PutOptions) bool {
-	return !s.renewalEvents && prev.HasLease() && prev.TTL() == o.TTL &&
-		prev.Value == o.Value && prev.IsDir() == o.Dir
+	return !s.renewalEvents && prev.isRepeatedBy(o)
 }
 
-// leaseLocked gives a new version its lease, in the queue place of the version before.
+// isRepeatedBy tells whether a write repeats a leased entry: no news for anybody.
+func (n *Node) isRepeatedBy(o PutOptions) bool {
+	return n.HasLease() && n.TTL() == o.TTL && n.Value == o.Value && n.IsDir() == o.Dir
+}
+
+// recordPutLocked gives a new version of an entry its record: that of the version before
+// if the write only repeats it, else one of its own.
+func (s *Store) recordPutLocked(now time.Time, node, prev *Node, action Action, o PutOptions) {
+	if prev != nil && prev.rec != nil && prev.isRepeatedBy(o) {
+		node.rec = s.renewLocked(now, prev)
+		return
+	}
+	k, f := kindFile, flags(0)
+	if o.Dir {
+		k = kindDir
+	}
+	if o.TTL != 0 {
+		f |= leased
+	}
+	if o.Refresh {
+		f |= quiet
+	}
+	node.rec = s.recordLocked(now, node.Key, k, action, f)
+	switch {
+	case prev == nil:
+		s.supersedeLocked(now, node.rec)
+	case k == kindDir && !prev.IsDir():
+		s.foldLocked(now, prev.rec)
+	default:
+		prev.rec.retire()
+	}
+}
+
+// stampDir returns what gives the directories that a write makes their records.
+func (s *Store) stampDir(now time.Time) func(Key) *record {
+	return func(key Key) *record {
+		r := s.recordLocked(now, key, kindDir, Create, quiet)
+		s.supersedeLocked(now, r)
+		return r
+	}
+}
+
+// recordLocked makes a record of this node's own and puts it into circulation.
+func (s *Store) recordLocked(now time.Time, key Key, k kind, action Action, f flags) *record {
+	stamp := s.clock.next(now, s.floorLocked(now, key, k))
+	return s.circulateLocked(&record{key: key, time: stamp, node: s.self.id, kind: k, action: action, flags: f})
+}
+
+// circulateLocked gives a record the next number of this node.
+func (s *Store) circulateLocked(r *record) *record {
+	s.self.have++
+	r.author, r.seq = s.self, s.self.have
+	r.enlist()
+	s.tellNews()
+	return r
+}
+
+// leaseLocked gives a new version its lease from now on.
 func (s *Store) leaseLocked(now time.Time, node, prev *Node, ttl time.Duration) {
+	s.leaseUntilLocked(node, prev, ttl, now.Add(max(ttl, 0)))
+}
+
+// leaseUntilLocked gives a new version its lease, in the queue place of the version
+// before. The lease of an entry that another node keeps has no place in the queue.
+func (s *Store) leaseUntilLocked(node, prev *Node, ttl time.Duration, deadline time.Time) {
 	held := prev.lease()
-	if ttl == 0 {
+	if ttl == 0 || s.isElsewhere(node.rec) {
 		s.leases.release(held)
 		node.grant = nil
+		if ttl != 0 {
+			node.grant = &grant{ttl: max(ttl, 0)}
+		}
 		return
 	}
 	ttl = max(ttl, 0)
-	deadline := now.Add(ttl)
 	if held == nil {
 		held = s.leases.add(node.Key, deadline)
 	} else {
 		s.leases.move(held, deadline)
 	}
+	s.leases.disown(held, node.rec.author != s.self)
 	node.grant = &grant{ttl, deadline, held}
 }
 
@@ -293,13 +361,45 @@ func (s *Store) compareAndDeleteLocked(now time.Time, key Key, o DeleteOptions) 
 
 // removeLocked takes an entry away, with all that is below it, and publishes it.
 func (s *Store) removeLocked(now time.Time, at place, action Action) *Event {
-	walk(at.node, func(n *Node) { s.leases.release(n.lease()) })
-	s.tree.remove(at)
-	prev := at.node.withoutEntries()
-	gone := &Node{Key: prev.Key, CreatedIndex: prev.CreatedIndex, ModifiedIndex: s.index.take(now), dir: prev.dir}
-	e := &Event{Action: action, Node: gone, Prev: prev, at: now.UnixNano()}
-	s.publishLocked(e, false)
+	r := s.removalLocked(now, at.node, action)
+	e := s.takeAwayLocked(now, at, action, r)
+	s.razeGravesLocked(at.node.Key, r.version())
+	s.buryLocked(now, r, 0)
 	return e
+}
+
+// removalLocked returns the record of a removal. An expiry has the version that it ends,
+// or for a directory the newest that it is known to end, so that it never beats a write
+// that this node has not seen. The expiry of an entry whose owner is gone is found by
+// every node alike and stays where it is in the owner's circulation.
+func (s *Store) removalLocked(now time.Time, n *Node, action Action) *record {
+	k := kindDelete
+	switch {
+	case n.IsDir() && action == Expire:
+		k = kindCutExpire
+	case n.IsDir():
+		k = kindCut
+	case action == Expire:
+		k = kindExpire
+	}
+	if action != Expire {
+		return s.recordLocked(now, n.Key, k, action, 0)
+	}
+	ended := n.rec.version()
+	if n.IsDir() {
+		if newest := s.newestBelowLocked(n.Key); ended.isBelow(newest) {
+			ended = newest
+		}
+	}
+	if n.rec.author == s.self {
+		return s.circulateLocked(&record{key: n.Key, time: ended.time, node: ended.node, kind: k, action: Expire})
+	}
+	r := n.rec
+	r.become(k)
+	r.time, r.node, r.action = ended.time, ended.node, Expire
+	r.flags |= derived
+	r.author.incomplete = true
+	return r
 }
 
 // publishLocked makes an event known, unless it is silent: a renewal.

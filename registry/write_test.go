@@ -184,7 +184,7 @@ func TestValuesAndLeasesAfterAWrite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		s := New(Options{})
-		put(t, s, "/a", leased("1", time.Minute))
+		put(t, s, "/a", putLeased("1", time.Minute))
 		e := put(t, s, "/a", tt.opts)
 		r, err := s.Get("/a", GetOptions{})
 		if err != nil {
@@ -200,7 +200,7 @@ func TestValuesAndLeasesAfterAWrite(t *testing.T) {
 
 func TestParentsAreMadeWithTheChild(t *testing.T) {
 	s := New(Options{})
-	e := put(t, s, "/a/b/c", leased("1", time.Hour))
+	e := put(t, s, "/a/b/c", putLeased("1", time.Hour))
 	for _, dir := range []Key{"/a", "/a/b"} {
 		r, err := s.Get(dir, GetOptions{})
 		if err != nil || !r.IsDir() || r.CreatedIndex != e.Index() || r.ModifiedIndex != e.Index() || r.HasLease() {
@@ -238,7 +238,7 @@ func TestCreateInOrder(t *testing.T) {
 	s := New(Options{})
 	keys := []Key{}
 	for range 5 {
-		e, err := s.CreateInOrder("/q", leased("job", time.Hour))
+		e, err := s.CreateInOrder("/q", putLeased("job", time.Hour))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -113,7 +113,7 @@ func appendTail(b []byte, n *registry.Node) []byte {
 
 func appendLease(b []byte, n *registry.Node, now time.Time) []byte {
 	b = append(b, `,"expiration":"`...)
-	b = appendTime(b, n.Expiration())
+	b = appendTime(b, n.Expiration(now))
 	b = append(b, '"')
 	if ttl := n.TTLSeconds(now); ttl > 0 {
 		b = append(b, `,"ttl":`...)
@@ -141,7 +141,7 @@ func appendString(b []byte, s string) []byte {
 func nextTick(l registry.Listing, now time.Time) time.Time {
 	var first time.Time
 	if l.HasLease() {
-		left := l.Expiration().Sub(now)
+		left := l.Expiration(now).Sub(now)
 		first = now.Add((left-1)%time.Second + 1)
 	}
 	for _, entry := range l.Entries {

@@ -1,0 +1,174 @@
+package registry
+
+import (
+	"fmt"
+	"time"
+)
+
+// upkeepInterval is how often Run shows that it is awake and does what has no time of
+// its own.
+const upkeepInterval = 200 * time.Millisecond
+
+// pauseLimit is how late Run may be before the process counts as having been stopped: by
+// a signal, a debugger, or a machine that stood still.
+const pauseLimit = time.Second
+
+// forgetBatch bounds how many removals are forgotten while the mutex is held once.
+const forgetBatch = 256
+
+// upkeep forgets old removals, takes overdue leases over, and bounds what is known of
+// authors that are gone.
+func (s *Store) upkeep() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	s.compensateLocked(now)
+	s.takeOverdueLocked(now)
+	s.forgetLocked(now)
+	if now.Sub(s.pruned) >= pruneInterval {
+		s.pruned = now
+		s.adoptLocked(now)
+		s.pruneAuthorsLocked()
+	}
+}
+
+// compensateLocked adds the time that the process was stopped to all deadlines: the
+// hosts could not renew in it.
+func (s *Store) compensateLocked(now time.Time) {
+	if s.beat.IsZero() {
+		return
+	}
+	if late := now.Sub(s.beat) - upkeepInterval; late > pauseLimit {
+		s.leases.epoch = s.leases.epoch.Add(late)
+		clear(s.pending)
+		s.stats.pauses.Add(1)
+		s.log.Warn("this process was stopped for a while; all leases are given that time", "pause", late.String())
+	}
+	s.beat = now
+}
+
+func (s *Store) forgetLocked(now time.Time) {
+	for range forgetBatch {
+		r := s.graves.due(s.leases.instant(now))
+		if r == nil {
+			return
+		}
+		r.author.forgotten = max(r.author.forgotten, r.seq)
+		s.graves.drop(r)
+	}
+}
+
+// pruneInterval is how often authors that are gone are looked through.
+const pruneInterval = 10 * time.Second
+
+// maxForgotten bounds the authors that are only known because of removals forgotten here.
+const maxForgotten = 256
+
+// pruneAuthorsLocked drops the authors of which nothing is left.
+func (s *Store) pruneAuthorsLocked() {
+	kept := 0
+	for _, a := range s.inOrderLocked() {
+		if a.alive || a.log.Len() > 0 {
+			continue
+		}
+		if a.forgotten == 0 || kept >= maxForgotten {
+			delete(s.authors, a.id)
+			continue
+		}
+		kept++
+	}
+}
+
+// resetSession replaces this node's copy by that of a peer: it has missed removals that
+// nobody remembers any more. Everything it holds stays until the last part has come; then
+// what the peer has seen and no longer holds goes.
+type resetSession struct {
+	token     uint64
+	parts     uint64
+	complete  bool // no part is missing so far
+	confirmed map[*author]map[uint64]struct{}
+}
+
+// confirm notes that the peer holds a record. A nil session notes nothing.
+func (r *resetSession) confirm(by *author, seq uint64) {
+	if r == nil {
+		return
+	}
+	if r.confirmed[by] == nil {
+		r.confirmed[by] = make(map[uint64]struct{})
+	}
+	r.confirmed[by][seq] = struct{}{}
+}
+
+func (s *Store) beginReset(head deltaHead) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.reset == nil || s.reset.token != head.token {
+		s.reset = &resetSession{token: head.token, complete: true, confirmed: make(map[*author]map[uint64]struct{})}
+	}
+	s.reset.complete = s.reset.complete && s.reset.parts == head.part
+	s.reset.parts++
+}
+
+// endReset drops what the peer has seen and does not hold.
+func (s *Store) endReset(head deltaHead, marks []byte) error {
+	d, err := parseDigest(marks)
+	if err != nil {
+		return fmt.Errorf("end of a reset: %w", err)
+	}
+	s.mu.Lock()
+	session := s.reset
+	s.reset = nil
+	authors := s.inOrderLocked()
+	s.mu.Unlock()
+	if session == nil || session.token != head.token || !session.complete {
+		return nil // it begins anew with the next digest
+	}
+	dropped := 0
+	for _, a := range authors {
+		seen, listed := d.marks[a.id]
+		s.eachRecord(a, func(now time.Time, r *record) {
+			_, confirmed := session.confirmed[a][r.seq]
+			if confirmed || r.is(derived) || r.seq > seen.have && (listed || a == s.self) {
+				return
+			}
+			s.dropLocked(now, r)
+			dropped++
+		})
+		s.catchUp(a, seen.have)
+	}
+	s.stats.resets.Add(1)
+	s.log.Info("entries that were removed while this node was away are gone", "dropped", dropped)
+	return nil
+}
+
+// catchUp notes that an author has been seen up to a number.
+func (s *Store) catchUp(a *author, have uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if a != s.self {
+		a.saw(span{0, have})
+	}
+}
+
+// dropLocked lets go of a record as if there had been a removal that is forgotten since.
+func (s *Store) dropLocked(now time.Time, r *record) {
+	if !r.kind.lives() {
+		s.graves.drop(r)
+		return
+	}
+	at, err := s.tree.find(r.key)
+	if err != nil || at.node.rec != r {
+		return
+	}
+	if !at.node.IsDir() {
+		s.takeAwayLocked(now, at, Delete, nil)
+		return
+	}
+	node := *at.node
+	s.leases.release(node.lease())
+	node.rec, node.grant = nil, nil
+	r.retire()
+	s.tree.put(at, &node)
+	s.pruneLocked(now, node.Key)
+}
