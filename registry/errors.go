@@ -22,6 +22,7 @@ const (
 	CodeInvalidForm     Code = 210 // the form cannot be parsed, or is too large
 	CodeRefreshValue    Code = 211 // a value was given with refresh
 	CodeRefreshTTL      Code = 212 // refresh without a ttl
+	CodeNotReady        Code = 301 // the node has yet to hear from the others; another may answer
 	CodeIndexCleared    Code = 401 // the history before this index is gone: list again
 )
 
@@ -40,6 +41,7 @@ var messages = map[Code]string{
 	CodeInvalidForm:     "Invalid POST form",
 	CodeRefreshValue:    "Value provided on refresh",
 	CodeRefreshTTL:      "A TTL must be provided on refresh",
+	CodeNotReady:        "During Leader Election", // etcd's words for a server that cannot answer for a moment
 	CodeIndexCleared:    "The event in requested index is outdated and cleared",
 }
 

@@ -51,12 +51,42 @@ func (x *indexes) take(now time.Time) uint64 {
 	return x.last
 }
 
-// IndexAhead tells how far an index is ahead of a clock, negative if it is behind, and
-// whether it has the tag at all; 0 is nobody's.
-func IndexAhead(index, tag uint64, now time.Time) (ahead time.Duration, ours bool) {
+// IndexAhead tells how far an index is ahead of a clock, negative if it is behind, and its
+// tag, 0 if it has none.
+func IndexAhead(index uint64, now time.Time) (ahead time.Duration, tag uint64) {
 	steps := index & (1<<indexTimeBits - 1)
-	return time.Duration(steps)*indexStep - now.Sub(indexEpoch), index != 0 && indexTag(index) == tag
+	return time.Duration(steps)*indexStep - now.Sub(indexEpoch), indexTag(index)
 }
 
 // indexTag returns the node tag of an index.
 func indexTag(index uint64) uint64 { return index >> indexTimeBits }
+
+// setTag gives the indexes from now on another tag. It must be larger, since indexes never
+// go back.
+func (x *indexes) setTag(tag uint64) bool {
+	if tag <= x.tag || tag > MaxTag {
+		return false
+	}
+	x.tag = tag
+	return true
+}
+
+// Tag returns the tag of the indexes that the node gives out now.
+func (s *Store) Tag() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.index.tag
+}
+
+// SetTag gives the node's indexes another tag from now on, because another node has the
+// same: clients must list again. It refuses, and returns false, if the tag is not larger
+// than the present one, which would let indexes go back.
+func (s *Store) SetTag(tag uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.index.setTag(tag) {
+		return false
+	}
+	s.index.take(time.Now())
+	return true
+}

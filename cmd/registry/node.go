@@ -12,6 +12,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/metrics"
@@ -24,6 +25,10 @@ import (
 // not a clock that was wrong for a while but a damaged file.
 const maxIndexAhead = 365 * 24 * time.Hour
 
+// maxMaxBody is the most that a request may hold: what one node takes the others must
+// take, too, and they refuse records above 9 MiB.
+const maxMaxBody = 8 << 20
+
 // nodeConfig configures a registry node.
 type nodeConfig struct {
 	name          string   // unique in the cluster; "" means the host's name
@@ -33,12 +38,13 @@ type nodeConfig struct {
 	maxBody       int64    // bytes
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
+	gossip        gossipConfig
 }
 
 // validate refuses what would only show later, at the clients.
 func (c *nodeConfig) validate() error {
-	if c.maxBody < 1 {
-		return fmt.Errorf("--max-body %d: must be at least 1", c.maxBody)
+	if c.maxBody < 1 || c.maxBody > maxMaxBody {
+		return fmt.Errorf("--max-body %d: must be from 1 to %d", c.maxBody, int64(maxMaxBody))
 	}
 	for _, text := range c.advertise {
 		u, err := url.Parse(text)
@@ -46,7 +52,7 @@ func (c *nodeConfig) validate() error {
 			return fmt.Errorf("--advertise %q: must be a URL such as http://10.0.0.1:4001", text)
 		}
 	}
-	return nil
+	return c.gossip.validate()
 }
 
 // node is one registry node: bound by newNode, alive while Run runs.
@@ -57,6 +63,7 @@ type node struct {
 	mark     *disk.Mark // nil without a data directory
 	listener net.Listener
 	debug    net.Listener // nil without pprof
+	cluster  *cluster     // nil for a node alone
 	handler  http.Handler
 }
 
@@ -68,38 +75,54 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 			return nil, fmt.Errorf("name of the node: %w", err)
 		}
 	}
-	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents}
+	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents, Log: log}
 	if cfg.dataDir != "" {
-		if options.AfterIndex, err = n.openMark(options.Tag); err != nil {
+		if options.AfterIndex, err = n.openMark(); err != nil {
 			return nil, err
+		}
+		if options.AfterIndex != 0 { // the tag may have changed since the node got its name
+			_, options.Tag = registry.IndexAhead(options.AfterIndex, time.Now())
 		}
 	}
 	if err := n.bind(ctx); err != nil {
 		return nil, errors.Join(err, n.closeMark())
 	}
 	n.store = registry.New(options)
-	if n.mark != nil {
-		if err := n.mark.Raise(n.store.Index()); err != nil {
-			n.close()
-			return nil, errors.Join(err, n.closeMark())
-		}
+	if err := n.open(version); err != nil {
+		n.close()
+		return nil, errors.Join(err, n.closeMark())
 	}
-	n.handler = n.newHandler(version)
 	return n, nil
 }
 
+// open does what needs the ports and the store.
+func (n *node) open(version string) (err error) {
+	if n.mark != nil {
+		if err := n.mark.Raise(n.store.Index()); err != nil {
+			return err
+		}
+	}
+	if n.cfg.gossip.isOn() {
+		if n.cluster, err = newCluster(n.cfg, n.store, n.mark, n.log); err != nil {
+			return err
+		}
+	}
+	n.handler = n.newHandler(version)
+	return nil
+}
+
 // openMark returns the bound of the indexes of former runs.
-func (n *node) openMark(tag uint64) (after uint64, err error) {
+func (n *node) openMark() (after uint64, err error) {
 	if n.mark, err = disk.OpenMark(n.cfg.dataDir, 60*registry.IndexesPerSecond); err != nil {
 		return 0, err
 	}
 	after = n.mark.Bound()
-	ahead, ours := registry.IndexAhead(after, tag, time.Now())
-	switch {
-	case !ours: // of a node with another name: it says nothing about our indexes
+	ahead, tag := registry.IndexAhead(after, time.Now())
+	if tag == 0 || tag > registry.MaxTag { // no index of a node
 		n.mark.Forget()
 		return 0, nil
-	case ahead > maxIndexAhead:
+	}
+	if ahead > maxIndexAhead {
 		err := fmt.Errorf("the index mark in %s is %v ahead of the clock; set the clock, or remove the file index and have all clients list again",
 			n.cfg.dataDir, ahead.Round(time.Hour))
 		return 0, errors.Join(err, n.closeMark())
@@ -141,14 +164,18 @@ func (n *node) close() {
 
 func (n *node) newHandler(version string) http.Handler {
 	requests := metrics.NewHTTP()
-	exposed := metrics.NewRegistry(version, requests, metrics.NewRegistryCollector(n.store.Stats))
+	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats)}
+	if n.cluster != nil {
+		collectors = append(collectors, metrics.NewGossipCollector(n.cluster.gossip.Stats))
+	}
+	exposed := metrics.NewRegistry(version, collectors...)
 	alive := httpapi.Check{Name: "store", Fail: func() error {
 		n.store.Index() // hangs, and so fails the probe, if the mutex is stuck
 		return nil
 	}}
-	return httpapi.New(n.store, httpapi.Options{
+	options := httpapi.Options{
 		Name:       n.cfg.name,
-		Cluster:    "rollcall",
+		Cluster:    n.cfg.gossip.cluster,
 		ClientURLs: n.cfg.advertise,
 		Version:    version,
 		MaxBody:    n.cfg.maxBody,
@@ -156,7 +183,11 @@ func (n *node) newHandler(version string) http.Handler {
 		Ready:      []httpapi.Check{alive},
 		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
 		Instrument: requests.Wrap,
-	})
+	}
+	if n.cluster != nil {
+		n.cluster.serve(&options)
+	}
+	return httpapi.New(n.store, options)
 }
 
 // URL is where the node answers.
@@ -165,6 +196,8 @@ func (n *node) URL() string { return "http://" + n.listener.Addr().String() }
 // Run serves until the context ends, then stops in order: no new connections, watches
 // released, running requests finished, the index written down.
 func (n *node) Run(ctx context.Context) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	background, stopBackground := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopBackground()
 	var group errgroup.Group
@@ -178,6 +211,9 @@ func (n *node) Run(ctx context.Context) error {
 	if n.debug != nil {
 		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}
+	if n.cluster != nil {
+		group.Go(func() error { return n.cluster.run(background, stop) })
+	}
 	n.log.Info("node is up", "name", n.cfg.name, "listen", n.listener.Addr().String(),
 		"advertise", n.cfg.advertise, "data_dir", n.cfg.dataDir, "renewal_events", n.cfg.renewalEvents)
 	err := serve(ctx, n.listener, n.handler, n.log)
@@ -187,10 +223,10 @@ func (n *node) Run(ctx context.Context) error {
 	return err
 }
 
-// tagOf gives a node's indexes their tag, by which it knows another node's. Of 31 pairs
-// of names one has the same tag.
+// tagOf gives a node's indexes the tag that they begin with. Where two nodes have the same,
+// the younger takes a larger one, so the upper half is left free.
 func tagOf(name string) uint64 {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	return 1 + h.Sum64()%registry.MaxTag
+	return 1 + h.Sum64()%(registry.MaxTag/2)
 }

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -24,8 +25,10 @@ import (
 type Mark struct {
 	path  string
 	ahead uint64
-	bound uint64   // what the file holds
 	lock  *os.File // held as long as the Mark is open
+
+	mu    sync.Mutex // held while the file is written
+	bound uint64     // what the file holds
 }
 
 const (
@@ -117,7 +120,7 @@ func (m *Mark) Run(ctx context.Context, current func() uint64, log *slog.Logger)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
-			if err := m.write(current()); err != nil {
+			if err := m.lower(current()); err != nil {
 				log.Warn("index mark not written at the end", "error", err)
 			}
 			return
@@ -127,10 +130,19 @@ func (m *Mark) Run(ctx context.Context, current func() uint64, log *slog.Logger)
 
 // Raise writes a new bound if the index has used up half of the room below the old.
 func (m *Mark) Raise(index uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	if m.bound >= index+m.ahead/2 {
 		return nil
 	}
 	return m.write(index + m.ahead)
+}
+
+// lower writes a bound as it is, which may be below the one before.
+func (m *Mark) lower(index uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.write(index)
 }
 
 // write replaces the file, synced, so that it holds the old or the new bound whatever

@@ -25,11 +25,17 @@ type Options struct {
 	ClientURLs []string
 	// PeerURLs are where other nodes reach this node.
 	PeerURLs []string
+	// Members returns the other nodes that are alive now, as /v2/members and
+	// /v2/machines show them after this one; nil if there are none.
+	Members func() []Member
 	// Version is the program's version, as in /version.
 	Version string
 	// MaxBody is the largest request body in bytes, 0 means [DefaultMaxBody].
 	// A larger one is answered with status 413.
 	MaxBody int64
+	// Refuse returns why requests for keys cannot be answered yet, nil when they can:
+	// half a directory is worse than none. It is called for each of them. Nil refuses none.
+	Refuse func() error
 	// Live and Ready are the checks behind /livez and /readyz.
 	Live, Ready []Check
 	// Extra are further routes, such as /metrics; they are not instrumented.
@@ -38,6 +44,13 @@ type Options struct {
 	Instrument func(route string, next http.Handler) http.Handler
 
 	watchWriteTimeout time.Duration // tests shorten it
+}
+
+// Member is another node of the cluster.
+type Member struct {
+	Name       string
+	ClientURLs []string
+	PeerURLs   []string
 }
 
 // Route is a handler and where it is served, in the router's pattern syntax.

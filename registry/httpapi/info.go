@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,7 +44,11 @@ func (a *api) health(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (a *api) machines(w http.ResponseWriter, _ *http.Request) {
-	writeText(w, http.StatusOK, strings.Join(a.opts.ClientURLs, ", "))
+	urls := slices.Clone(a.opts.ClientURLs)
+	for _, m := range a.others() {
+		urls = append(urls, m.ClientURLs...)
+	}
+	writeText(w, http.StatusOK, strings.Join(urls, ", "))
 }
 
 // member is a node as /v2/members shows it.
@@ -58,6 +63,14 @@ func (a *api) self() member {
 	return member{a.id, a.opts.Name, nonNil(a.opts.PeerURLs), nonNil(a.opts.ClientURLs)}
 }
 
+// others returns the other nodes that are alive.
+func (a *api) others() []Member {
+	if a.opts.Members == nil {
+		return nil
+	}
+	return a.opts.Members()
+}
+
 // nonNil makes an empty list show as [] in JSON.
 func nonNil(urls []string) []string { return append([]string{}, urls...) }
 
@@ -67,7 +80,11 @@ func (a *api) members(w http.ResponseWriter, r *http.Request) {
 	w.Header()["X-Etcd-Cluster-Id"] = a.clusterID
 	switch strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/v2/members"), "/") {
 	case "":
-		writeJSON(w, map[string][]member{"members": {a.self()}})
+		all := []member{a.self()}
+		for _, m := range a.others() {
+			all = append(all, member{hashID("node " + m.Name), m.Name, nonNil(m.PeerURLs), nonNil(m.ClientURLs)})
+		}
+		writeJSON(w, map[string][]member{"members": all})
 	case "leader":
 		writeJSON(w, a.self())
 	default:

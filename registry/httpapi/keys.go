@@ -16,6 +16,12 @@ var (
 
 // keys serves the keys API.
 func (a *api) keys(w http.ResponseWriter, r *http.Request) {
+	if a.opts.Refuse != nil {
+		if err := a.opts.Refuse(); err != nil {
+			a.writeError(w, &registry.Error{Code: registry.CodeNotReady, Cause: err.Error(), Index: a.store.Index()})
+			return
+		}
+	}
 	p, key, err := a.parse(w, r)
 	if err != nil {
 		a.writeError(w, err)

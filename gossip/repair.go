@@ -1,0 +1,294 @@
+package gossip
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+const (
+	// answerTimeout is how long nothing of an answer may arrive before another peer is
+	// asked, on a first sync.
+	answerTimeout = 2 * time.Second
+	// gapPause is the time between a gap and the question for what is missing: most
+	// often it is on its way, on a stream of its own.
+	gapPause = 100 * time.Millisecond
+	// busyPause is about the time after a busy answer until another peer is asked.
+	busyPause = 300 * time.Millisecond
+	// syncTick is how often a node that is not ready looks what it waits for.
+	syncTick = 100 * time.Millisecond
+	// forgetAsk is how long a question without an answer is remembered.
+	forgetAsk = time.Minute
+)
+
+// anyPeer is the author id that stands for whichever peer.
+const anyPeer = 0
+
+// repair asks peers for what is missing here: a random one now and then, and some at
+// once, and before the node is ready one after the other.
+type repair struct {
+	node *Node
+	kick chan struct{} // one slot: something of what follows has changed
+
+	mu      sync.Mutex // held for the time of one operation on memory
+	lastID  uint64
+	open    map[uint64]*exchange
+	wanted  map[uint64]time.Time // who is to be asked when, by author
+	asking  map[uint64]bool      // a question is being sent to that author
+	busy    map[uint64]time.Time // not to be asked before, on a first sync
+	partial map[uint64]bool      // authors that answered in full, not ready themselves
+	synced  bool                 // a ready peer has answered in full
+}
+
+// exchange is a question that was sent and what has come of the answer.
+type exchange struct {
+	author uint64
+	last   time.Time // when something of it happened
+	parts  uint32    // that were applied
+	failed bool      // one could not be
+	end    *ending
+}
+
+func newRepair(n *Node) *repair {
+	return &repair{
+		node: n, kick: make(chan struct{}, 1),
+		open: make(map[uint64]*exchange), wanted: make(map[uint64]time.Time),
+		asking: make(map[uint64]bool), busy: make(map[uint64]time.Time), partial: make(map[uint64]bool),
+	}
+}
+
+// want lets a peer be asked at once.
+func (r *repair) want(author uint64) { r.wantAt(author, time.Now()) }
+
+// wantAny lets some peer be asked at once.
+func (r *repair) wantAny() { r.wantAt(anyPeer, time.Now()) }
+
+// gap lets a peer be asked soon, because it has sent something that others precede.
+func (r *repair) gap(author uint64) { r.wantAt(author, time.Now().Add(gapPause)) }
+
+func (r *repair) wantAt(author uint64, at time.Time) {
+	r.mu.Lock()
+	if old, ok := r.wanted[author]; !ok || at.Before(old) {
+		r.wanted[author] = at
+	}
+	r.mu.Unlock()
+	fill(r.kick)
+}
+
+// run asks until the context ends.
+func (r *repair) run(ctx context.Context) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	regular := time.Now().Add(r.interval())
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.kick:
+		case <-timer.C:
+		}
+		now := time.Now()
+		if !now.Before(regular) {
+			r.wantAt(anyPeer, now)
+			regular = now.Add(r.interval())
+		}
+		wait := regular.Sub(now)
+		if r.node.Ready() != nil {
+			r.firstSync(now)
+			wait = min(wait, syncTick)
+		}
+		timer.Reset(min(wait, r.askWanted(now)))
+	}
+}
+
+// interval returns a random time up to the digest interval for the present number of
+// members: twice it for 33 to 64, three times for up to 128.
+func (r *repair) interval() time.Duration {
+	scale := 1.0
+	if n := len(r.node.peers.list()) + 1; n > 32 {
+		scale += math.Ceil(math.Log2(float64(n) / 32))
+	}
+	return jitter(time.Duration(scale * float64(r.node.cfg.DigestInterval)))
+}
+
+// askWanted asks those whose time it is, and returns the time until the next.
+func (r *repair) askWanted(now time.Time) time.Duration {
+	wait := time.Hour
+	var due []uint64
+	r.mu.Lock()
+	for author, at := range r.wanted {
+		if at.After(now) {
+			wait = min(wait, at.Sub(now))
+			continue
+		}
+		delete(r.wanted, author)
+		due = append(due, author)
+	}
+	r.mu.Unlock()
+	for _, author := range due {
+		p := r.node.peers.get(author)
+		if author == anyPeer {
+			p = pick(r.node.peers.list())
+		}
+		if p != nil {
+			r.ask(p, frameAsk)
+		}
+	}
+	return wait
+}
+
+// pick returns a random peer, nil if there is none.
+func pick(all []*peer) *peer {
+	if len(all) == 0 {
+		return nil
+	}
+	return all[rand.IntN(len(all))]
+}
+
+// firstSync asks the next peer that has not answered, unless an answer is on its way,
+// and sees whether the node is ready.
+func (r *repair) firstSync(now time.Time) {
+	all := r.node.peers.list()
+	var next []*peer
+	missing := 0
+	r.mu.Lock()
+	synced := r.synced
+	for _, p := range all {
+		if !r.partial[p.author] {
+			missing++
+			if !r.asking[p.author] && !now.Before(r.busy[p.author]) {
+				next = append(next, p)
+			}
+		}
+	}
+	waits := r.awaitsLocked(now)
+	r.mu.Unlock()
+	if r.node.settle(now, synced, len(all), missing) || waits {
+		return
+	}
+	if p := pick(next); p != nil {
+		r.ask(p, frameAsk)
+	}
+}
+
+// awaitsLocked reports whether an answer is on its way, and forgets old questions.
+func (r *repair) awaitsLocked(now time.Time) bool {
+	waits := false
+	for id, x := range r.open {
+		switch since := now.Sub(x.last); {
+		case since > forgetAsk:
+			delete(r.open, id)
+		case since < answerTimeout && !x.failed:
+			waits = true
+		}
+	}
+	return waits
+}
+
+// ask sends a question to a peer, on a goroutine of its own because that may take time,
+// unless one is being sent.
+func (r *repair) ask(p *peer, kind frameKind) {
+	now := time.Now()
+	r.mu.Lock()
+	r.awaitsLocked(now)
+	if r.asking[p.author] {
+		r.mu.Unlock()
+		return
+	}
+	r.lastID++
+	id := r.lastID
+	r.asking[p.author] = true
+	r.open[id] = &exchange{author: p.author, last: now}
+	r.mu.Unlock()
+	r.node.crew.run(func(context.Context) {
+		err := r.node.send(p, kind, withID(id, r.node.state.Digest()))
+		r.mu.Lock()
+		delete(r.asking, p.author)
+		if err != nil {
+			delete(r.open, id)
+			r.busy[p.author] = time.Now().Add(busyPause)
+		}
+		r.mu.Unlock()
+		fill(r.kick)
+	})
+}
+
+// refused takes a busy answer.
+func (r *repair) refused(from, id uint64) {
+	r.node.counters.busyReceived.Add(1)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if x := r.open[id]; x == nil || x.author != from {
+		return
+	}
+	delete(r.open, id)
+	at := time.Now().Add(jitter(busyPause))
+	r.busy[from] = at
+	if _, ok := r.wanted[anyPeer]; !ok {
+		r.wanted[anyPeer] = at
+	}
+	fill(r.kick)
+}
+
+// applied notes that a part of an answer was applied, or could not be.
+func (r *repair) applied(from, id uint64, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := r.open[id]
+	if x == nil || x.author != from {
+		return
+	}
+	x.last = time.Now()
+	x.parts++
+	x.failed = x.failed || err != nil
+	r.finishLocked(id, x)
+}
+
+// ended notes the end of an answer.
+func (r *repair) ended(from uint64, e ending) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	x := r.open[e.id]
+	if x == nil || x.author != from {
+		return
+	}
+	x.last, x.end = time.Now(), &e
+	r.finishLocked(e.id, x)
+}
+
+// finishLocked closes an exchange if all of the answer has come. Its end may come before
+// the last parts, which have streams of their own.
+func (r *repair) finishLocked(id uint64, x *exchange) {
+	if x.end == nil || x.parts < x.end.parts {
+		return
+	}
+	delete(r.open, id)
+	if x.failed {
+		r.busy[x.author] = time.Now().Add(busyPause)
+		return
+	}
+	if x.end.ready {
+		r.synced = true
+	} else {
+		r.partial[x.author] = true
+	}
+	fill(r.kick)
+}
+
+// forget drops what is known of peers that are gone.
+func (r *repair) forget(isLive func(author uint64) bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for author := range r.partial {
+		if !isLive(author) {
+			delete(r.partial, author)
+		}
+	}
+	for author := range r.busy {
+		if !isLive(author) {
+			delete(r.busy, author)
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package metrics
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/gossip"
+)
+
+// Gossip collects the figures of a node's part in the cluster.
+type Gossip struct {
+	stats func() gossip.Stats
+	rows  []row[gossip.Stats]
+
+	members, wire, messages, messageBytes *prometheus.Desc
+}
+
+// NewGossipCollector returns a collector that calls stats for each scrape.
+func NewGossipCollector(stats func() gossip.Stats) *Gossip {
+	gauge := func(name, help string, value func(gossip.Stats) float64) row[gossip.Stats] {
+		return newRow(prometheus.GaugeValue, "rollcall_gossip_"+name, help, value)
+	}
+	counter := func(name, help string, value func(gossip.Stats) uint64) row[gossip.Stats] {
+		return newRow(prometheus.CounterValue, "rollcall_gossip_"+name, help,
+			func(s gossip.Stats) float64 { return float64(value(s)) })
+	}
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("rollcall_gossip_"+name, help, labels, nil)
+	}
+	return &Gossip{
+		stats:        stats,
+		members:      desc("members", "Nodes of the cluster by status, this one included.", "status"),
+		wire:         desc("wire_bytes_total", "Bytes of gossip, as packets (UDP) and in streams (TCP), with all overhead but the headers of IP.", "direction", "transport"),
+		messages:     desc("messages_total", "Messages of replication, by kind.", "direction", "kind"),
+		messageBytes: desc("message_bytes_total", "Bytes of these messages before encryption.", "direction", "kind"),
+		rows: []row[gossip.Stats]{
+			gauge("health_score", "How far this node doubts itself: 0 is healthy, 7 is bad.",
+				func(s gossip.Stats) float64 { return float64(s.Health) }),
+			gauge("last_contact_timestamp_seconds", "When a message of another node arrived last, 0 for never.",
+				func(s gossip.Stats) float64 { return timestamp(s.LastContact) }),
+			counter("send_failures_total", "Messages that could not be sent; most are tried again.",
+				func(s gossip.Stats) uint64 { return s.SendFailures }),
+			counter("apply_errors_total", "Messages whose content could not be read.",
+				func(s gossip.Stats) uint64 { return s.ApplyErrors }),
+			counter("malformed_total", "Messages that were none.",
+				func(s gossip.Stats) uint64 { return s.Malformed }),
+			counter("dropped_total", "Messages for which there was no room here; what they held is repaired.",
+				func(s gossip.Stats) uint64 { return s.Dropped + s.HandoffDrops }),
+			counter("busy_given_total", "Requests for repair that were put off.",
+				func(s gossip.Stats) uint64 { return s.BusyGiven }),
+			counter("busy_received_total", "Own requests for repair that were put off.",
+				func(s gossip.Stats) uint64 { return s.BusyReceived }),
+			counter("gaps_total", "Deltas before which something was missing.",
+				func(s gossip.Stats) uint64 { return s.Gaps }),
+			counter("key_failures_total", "Times that the key file could not be used.",
+				func(s gossip.Stats) uint64 { return s.KeyFailures }),
+			counter("rejected_total", "Packets and streams with another key or cluster name.",
+				func(s gossip.Stats) uint64 { return s.Rejected }),
+			counter("join_failures_total", "Addresses that could not be joined.",
+				func(s gossip.Stats) uint64 { return s.JoinFailures }),
+		},
+	}
+}
+
+// Describe implements [prometheus.Collector].
+func (c *Gossip) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{c.members, c.wire, c.messages, c.messageBytes} {
+		ch <- d
+	}
+	for _, r := range c.rows {
+		ch <- r.desc
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *Gossip) Collect(ch chan<- prometheus.Metric) {
+	s := c.stats()
+	for _, status := range gossip.Statuses() {
+		ch <- prometheus.MustNewConstMetric(c.members, prometheus.GaugeValue, float64(s.Members[status]), status.String())
+	}
+	for direction, t := range map[string]gossip.Traffic{"sent": s.Sent, "received": s.Received} {
+		counter := func(d *prometheus.Desc, v uint64, label string) {
+			ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), direction, label)
+		}
+		counter(c.wire, t.Packets, "packets")
+		counter(c.wire, t.Streams, "streams")
+		for _, kind := range gossip.MessageKinds() {
+			counter(c.messages, t.Messages[kind], kind)
+			counter(c.messageBytes, t.Bytes[kind], kind)
+		}
+	}
+	for _, r := range c.rows {
+		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s))
+	}
+}
