@@ -17,6 +17,7 @@ type author struct {
 	have    uint64 // every record up to this number has been seen
 	islands []span // what has been seen beyond it, in order
 	log     btree.Map[uint64, *record]
+	derived int // expiries in log that do not travel
 
 	// forgotten is the highest number of a removal that this node no longer holds: who
 	// has not seen it may hold what it removed.
@@ -77,9 +78,15 @@ func (r *record) retire() {
 	if r.kind.lives() {
 		*r.sum() -= r.hash()
 	}
+	if r.is(derived) {
+		r.author.derived--
+	}
 	r.flags |= retired
 	r.author.log.Delete(r.seq)
 }
+
+// isSpent tells whether an author is gone and nothing is left of it that others lack.
+func (a *author) isSpent() bool { return !a.alive && a.log.Len() == a.derived && a.forgotten == 0 }
 
 // saw notes that everything in a span has been seen.
 func (a *author) saw(s span) {

@@ -297,6 +297,9 @@ func checkWireKey(key Key) error {
 func appendVerdict(b []byte, v verdictOn) []byte {
 	b = append(b, byte(v.verdict))
 	b = appendFixed(appendFixed(b, v.time), v.node)
+	if v.verdict == 0 {
+		b = binary.AppendUvarint(b, uint64(v.left))
+	}
 	b = binary.AppendUvarint(b, uint64(len(v.key)))
 	return append(b, v.key...)
 }
@@ -310,6 +313,9 @@ func parseMail(b []byte) ([]verdictOn, error) {
 	var messages []verdictOn
 	for len(r.b) > 0 {
 		v := verdictOn{verdict: verdict(r.byte()), time: r.fixed(), node: r.fixed()}
+		if v.verdict == 0 {
+			v.left = r.duration()
+		}
 		v.key = Key(r.bytes(r.uvarint()))
 		if r.bad || v.verdict > verdictOther {
 			return messages, fmt.Errorf("mail: %w", errMalformed)

@@ -22,6 +22,8 @@ type incoming struct {
 	value    string
 	ttl      time.Duration
 	residual time.Duration // how long the entry, or the memory of its removal, has left; 0: not told
+
+	waited bool // an expiry that has given the owner of what it ends time to object
 }
 
 // mergeLocked brings a record into the state and tells whether it was news.
@@ -32,6 +34,9 @@ func (s *Store) mergeLocked(now time.Time, in *incoming) bool {
 	}
 	held := s.heldLocked(r.key)
 	switch {
+	case s.isContestedLocked(held, in):
+		s.contestLocked(now, held, in)
+		return true
 	case r.kind.isCut():
 		s.mergeCutLocked(now, in)
 		return true
@@ -180,6 +185,7 @@ func (s *Store) mergeFileLocked(now time.Time, in *incoming) {
 	}
 	s.leaseFromAfarLocked(now, node, at.node, in)
 	s.tree.put(at, node)
+	s.yieldLocked(now, node, at.node)
 	s.publishLocked(e, silent)
 }
 
@@ -207,6 +213,7 @@ func (s *Store) mergeDirLocked(now time.Time, in *incoming) {
 	node.rec = r
 	s.leaseFromAfarLocked(now, &node, prev, in)
 	s.tree.put(at, &node)
+	s.yieldLocked(now, &node, prev)
 	if prev.TTL() == node.TTL() && prev.HasLease() == node.HasLease() || r.is(quiet) {
 		return
 	}

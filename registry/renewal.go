@@ -18,12 +18,14 @@ type pendingRenewal struct {
 	value string
 	ttl   time.Duration
 	since time.Time
+	until time.Time // when the lease ends by this heartbeat
+	yield bool      // it came before the lease was taken over from here
 }
 
 // outbox collects what is for one other node. Its size is bounded by the entries there
 // are, since a heartbeat that is pending is not passed on again.
 type outbox struct {
-	renewals []*record
+	renewals []*pendingRenewal
 	verdicts []verdictOn
 }
 
@@ -40,7 +42,8 @@ const (
 type verdictOn struct {
 	key        Key
 	time, node uint64
-	verdict    verdict
+	verdict    verdict       // 0 for a heartbeat
+	left       time.Duration // of the lease, by the heartbeat
 }
 
 // renewLocked takes a heartbeat for an entry and returns the record that the entry has
@@ -54,7 +57,7 @@ func (s *Store) renewLocked(now time.Time, n *Node) *record {
 		}
 		return r
 	case r.author.alive:
-		s.forwardLocked(now, n)
+		s.forwardLocked(now, n, now.Add(n.TTL()))
 		return r
 	default:
 		r.retire()
@@ -63,49 +66,82 @@ func (s *Store) renewLocked(now time.Time, n *Node) *record {
 	}
 }
 
-// forwardLocked passes a heartbeat on to the owner of a lease.
-func (s *Store) forwardLocked(now time.Time, n *Node) {
+// forwardLocked passes a heartbeat, by which the lease ends at the given time, on to the
+// lease's owner.
+func (s *Store) forwardLocked(now time.Time, n *Node, until time.Time) {
 	if p := s.pending[n.Key]; p != nil && p.rec == n.rec {
+		p.until, p.yield = until, false
 		return
 	}
-	s.pending[n.Key] = &pendingRenewal{rec: n.rec, value: n.Value, ttl: n.TTL(), since: now}
+	p := &pendingRenewal{rec: n.rec, value: n.Value, ttl: n.TTL(), since: now, until: until}
+	s.pending[n.Key] = p
 	to := &n.rec.author.outbox
-	to.renewals = append(to.renewals, n.rec)
+	to.renewals = append(to.renewals, p)
 	s.stats.forwarded.Add(1)
 	s.tellNews()
+}
+
+// yieldLocked tells the node that has taken over a lease of this one how long the lease
+// is by the heartbeats that came here: the host may say itself there only later.
+func (s *Store) yieldLocked(now time.Time, n, prev *Node) {
+	l := prev.lease()
+	if l == nil || prev.rec.author != s.self || !s.isElsewhere(n.rec) || !prev.isRepeatedBy(PutOptions{Value: n.Value, TTL: n.TTL(), Dir: n.IsDir()}) {
+		return
+	}
+	if until := s.leases.time(l.deadline); until.After(now) {
+		s.forwardLocked(now, n, until)
+		s.pending[n.Key].yield = true
+	}
 }
 
 // takeOverdueLocked takes over the leases whose owners have left a heartbeat without an
 // answer for a quarter of the TTL.
 func (s *Store) takeOverdueLocked(now time.Time) {
 	for key, p := range s.pending {
-		if !p.rec.author.alive || now.Sub(p.since) >= p.ttl/4 {
+		switch {
+		case p.rec.author.alive && now.Sub(p.since) < p.ttl/4:
+		case p.yield: // the owner has had a heartbeat of its own
+			delete(s.pending, key)
+		default:
 			s.takeOverLocked(now, key, p)
 		}
 	}
 }
 
 // takeOverLocked makes this node the owner of a lease by a heartbeat that was passed on.
+// If the entry has run out in the meantime it is written anew: whoever answered the
+// heartbeat has promised that it lives on.
 func (s *Store) takeOverLocked(now time.Time, key Key, p *pendingRenewal) {
 	delete(s.pending, key)
-	at, err := s.tree.find(key)
-	switch {
-	case err == nil && at.node.rec == p.rec:
-		node := *at.node
-		p.rec.retire()
-		node.rec = s.recordLocked(now, node.Key, p.rec.kind, Update, quiet|leased)
-		s.leaseLocked(now, &node, at.node, p.ttl)
-		s.tree.put(at, &node)
-	case err != nil && p.rec.kind != kindDir && s.hasExpired(key, p.rec):
-		// Whoever answered the heartbeat has promised that the entry lives on.
-		if _, err := s.setLocked(now, key, PutOptions{Value: p.value, TTL: p.ttl}); err != nil {
-			return
-		}
-	default:
+	held := s.heldLocked(key)
+	if !p.until.After(now) || held != p.rec && !s.hasExpired(key, p.rec) {
 		return
 	}
-	s.stats.takeovers.Add(1)
-	s.planLocked()
+	// What is known is as old as the heartbeat: a newer value must win.
+	if s.assertLocked(now, p.rec, max(p.rec.time+1, s.clock.wall(p.since)), p) {
+		s.stats.takeovers.Add(1)
+		s.planLocked()
+	}
+}
+
+// assertLocked writes a leased entry anew, under a version with the given time.
+func (s *Store) assertLocked(now time.Time, old *record, stamp uint64, p *pendingRenewal) bool {
+	k, action := kindFile, Set
+	if old.kind == kindDir {
+		k = kindDir
+	}
+	if held := s.heldLocked(old.key); held != nil && held.kind.lives() {
+		action = Update
+	}
+	s.self.have++
+	s.tellNews()
+	return s.mergeLocked(now, &incoming{
+		record: &record{
+			key: old.key, time: stamp, node: s.self.id, author: s.self, seq: s.self.have,
+			kind: k, action: action, flags: quiet | leased,
+		},
+		value: p.value, ttl: p.ttl, residual: p.until.Sub(now),
+	})
 }
 
 // hasExpired tells whether the version of a record is known to have run out.
@@ -126,11 +162,13 @@ func (s *Store) renewForLocked(now time.Time, from *author, v verdictOn) verdict
 	if at.node.rec.author != s.self || at.node.lease() == nil {
 		return verdictTake // not ours: the asker's is the better claim
 	}
-	node := *at.node
-	s.leaseLocked(now, &node, at.node, at.node.TTL())
-	s.tree.put(at, &node)
+	l := at.node.lease()
+	if until := now.Add(min(v.left, at.node.TTL())); until.After(s.leases.time(l.deadline)) {
+		node := *at.node
+		s.leaseUntilLocked(&node, at.node, at.node.grant.asked(), until)
+		s.tree.put(at, &node)
+	}
 	s.stats.renewals.Add(1)
-	l := node.lease()
 	if l.from != from {
 		l.from, l.streak = from, 0
 	}
@@ -177,15 +215,16 @@ func (s *Store) Outbox(to uint64, most int) []byte {
 	if a == nil || len(a.outbox.renewals)+len(a.outbox.verdicts) == 0 {
 		return nil
 	}
+	now := time.Now()
 	b := []byte{wireVersion}
 	for len(b) < most && len(a.outbox.verdicts) > 0 {
 		b = appendVerdict(b, a.outbox.verdicts[0])
 		a.outbox.verdicts = a.outbox.verdicts[1:]
 	}
 	for len(b) < most && len(a.outbox.renewals) > 0 {
-		r := a.outbox.renewals[0]
+		p := a.outbox.renewals[0]
 		a.outbox.renewals = a.outbox.renewals[1:]
-		b = appendVerdict(b, verdictOn{key: r.key, time: r.time, node: r.node})
+		b = appendVerdict(b, verdictOn{key: p.rec.key, time: p.rec.time, node: p.rec.node, left: max(p.until.Sub(now), 0)})
 	}
 	return b
 }

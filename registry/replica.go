@@ -22,7 +22,7 @@ func (s *Store) digestLocked() *digest {
 		d.flags = digestEmpty
 	}
 	for id, a := range s.authors {
-		if a.have == 0 && len(a.islands) == 0 {
+		if a.have == 0 && len(a.islands) == 0 || a.isSpent() {
 			continue
 		}
 		m := mark{have: a.have, sums: a.sums}
@@ -88,7 +88,7 @@ func (s *Store) compareSumsLocked(d *digest) {
 func (a *author) wants(m mark, listed bool) (from uint64, wanted bool) {
 	switch {
 	case a.have > m.have:
-		return m.have, listed || a.log.Len() > 0
+		return m.have, listed || !a.isSpent()
 	case a.have == m.have && a.mismatches%resendEvery == resendAt && listed && m.flags&markUncertain == 0:
 		return 0, true
 	default:
@@ -253,7 +253,7 @@ func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
 		return false, false, err
 	}
 	if head.flags&deltaReset != 0 {
-		s.beginReset(head)
+		s.beginPart(head)
 	}
 	for range head.spans {
 		sp, err := r.spanHead()
@@ -266,8 +266,8 @@ func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
 			return news, gap, err
 		}
 	}
-	if head.flags&deltaLast != 0 {
-		return news, gap, s.endReset(head, r.b)
+	if head.flags&deltaReset != 0 {
+		return news, gap, s.endPart(head, r.b)
 	}
 	return news, gap, nil
 }

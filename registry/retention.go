@@ -24,6 +24,7 @@ func (s *Store) upkeep() {
 	now := time.Now()
 	s.compensateLocked(now)
 	s.takeOverdueLocked(now)
+	s.mergeDelayedLocked(now)
 	s.forgetLocked(now)
 	if now.Sub(s.pruned) >= pruneInterval {
 		s.pruned = now
@@ -68,24 +69,24 @@ const maxForgotten = 256
 func (s *Store) pruneAuthorsLocked() {
 	kept := 0
 	for _, a := range s.inOrderLocked() {
-		if a.alive || a.log.Len() > 0 {
-			continue
-		}
-		if a.forgotten == 0 || kept >= maxForgotten {
+		switch {
+		case a.alive || a.log.Len() > 0:
+		case a.forgotten == 0 || kept >= maxForgotten:
 			delete(s.authors, a.id)
-			continue
+		default:
+			kept++
 		}
-		kept++
 	}
 }
 
 // resetSession replaces this node's copy by that of a peer: it has missed removals that
-// nobody remembers any more. Everything it holds stays until the last part has come; then
-// what the peer has seen and no longer holds goes.
+// nobody remembers any more. Everything it holds stays until all parts have come; then
+// what the peer has seen and no longer holds goes. The parts may come in any order.
 type resetSession struct {
 	token     uint64
-	parts     uint64
-	complete  bool // no part is missing so far
+	parts     map[uint64]bool
+	last      *digest // what came with the last part, nil before
+	lastPart  uint64
 	confirmed map[*author]map[uint64]struct{}
 }
 
@@ -100,33 +101,56 @@ func (r *resetSession) confirm(by *author, seq uint64) {
 	r.confirmed[by][seq] = struct{}{}
 }
 
-func (s *Store) beginReset(head deltaHead) {
+// isComplete tells whether all parts have come.
+func (r *resetSession) isComplete() bool {
+	return r.last != nil && uint64(len(r.parts)) == r.lastPart+1
+}
+
+// beginPart makes a part's session the present one: a peer that begins anew, or another
+// one, replaces the one before.
+func (s *Store) beginPart(head deltaHead) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.reset == nil || s.reset.token != head.token {
-		s.reset = &resetSession{token: head.token, complete: true, confirmed: make(map[*author]map[uint64]struct{})}
+		s.reset = &resetSession{token: head.token, parts: map[uint64]bool{}, confirmed: map[*author]map[uint64]struct{}{}}
 	}
-	s.reset.complete = s.reset.complete && s.reset.parts == head.part
-	s.reset.parts++
 }
 
-// endReset drops what the peer has seen and does not hold.
-func (s *Store) endReset(head deltaHead, marks []byte) error {
-	d, err := parseDigest(marks)
-	if err != nil {
-		return fmt.Errorf("end of a reset: %w", err)
+// endPart notes that a part has been applied, and ends the session with the last of them.
+func (s *Store) endPart(head deltaHead, marks []byte) error {
+	var last *digest
+	if head.flags&deltaLast != 0 {
+		var err error
+		if last, err = parseDigest(marks); err != nil {
+			return fmt.Errorf("end of a reset: %w", err)
+		}
 	}
 	s.mu.Lock()
 	session := s.reset
-	s.reset = nil
-	authors := s.inOrderLocked()
-	s.mu.Unlock()
-	if session == nil || session.token != head.token || !session.complete {
-		return nil // it begins anew with the next digest
+	if session == nil || session.token != head.token {
+		s.mu.Unlock()
+		return nil
 	}
+	session.parts[head.part] = true
+	if last != nil {
+		session.last, session.lastPart = last, head.part
+	}
+	complete := session.isComplete()
+	if complete {
+		s.reset = nil
+	}
+	s.mu.Unlock()
+	if complete {
+		s.sweep(session)
+	}
+	return nil
+}
+
+// sweep drops what the peer has seen and does not hold.
+func (s *Store) sweep(session *resetSession) {
 	dropped := 0
-	for _, a := range authors {
-		seen, listed := d.marks[a.id]
+	for _, a := range s.known(session.last) {
+		seen, listed := session.last.marks[a.id]
 		s.eachRecord(a, func(now time.Time, r *record) {
 			_, confirmed := session.confirmed[a][r.seq]
 			if confirmed || r.is(derived) || r.seq > seen.have && (listed || a == s.self) {
@@ -139,15 +163,26 @@ func (s *Store) endReset(head deltaHead, marks []byte) error {
 	}
 	s.stats.resets.Add(1)
 	s.log.Info("entries that were removed while this node was away are gone", "dropped", dropped)
-	return nil
 }
 
-// catchUp notes that an author has been seen up to a number.
+// known returns the authors that this node or a digest knows.
+func (s *Store) known(d *digest) []*author {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id := range d.marks {
+		s.authorLocked(id)
+	}
+	return s.inOrderLocked()
+}
+
+// catchUp notes that an author has been seen up to a number, and that removals of it are
+// forgotten.
 func (s *Store) catchUp(a *author, have uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if a != s.self {
+	if a != s.self && have > 0 {
 		a.saw(span{0, have})
+		a.forgotten = max(a.forgotten, 1)
 	}
 }
 

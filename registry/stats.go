@@ -38,6 +38,7 @@ type ReplicationStats struct {
 	Refused    uint64 // records that were dropped because something was wrong with them
 	Forwarded  uint64 // heartbeats passed on to the owners of the leases
 	Takeovers  uint64 // leases taken over from other nodes
+	Reasserted uint64 // leases of this node that another had let run out and that were written anew
 	Mismatches uint64 // authors whose records were sent again because peers held others
 	Resets     uint64 // replacements of this node's copy after it had been away for long
 	Pauses     uint64 // times that the process was stopped and all leases were given that time
@@ -83,6 +84,7 @@ func (s *Store) replicationStatsLocked() ReplicationStats {
 		Refused:    s.stats.refused.Load(),
 		Forwarded:  s.stats.forwarded.Load(),
 		Takeovers:  s.stats.takeovers.Load(),
+		Reasserted: s.stats.reasserted.Load(),
 		Mismatches: s.stats.mismatches.Load(),
 		Resets:     s.stats.resets.Load(),
 		Pauses:     s.stats.pauses.Load(),
@@ -97,7 +99,7 @@ type counters struct {
 	watches     atomic.Uint64
 	watchesLost atomic.Uint64
 
-	merged, refused, forwarded, takeovers, mismatches, resets, pauses atomic.Uint64
+	merged, refused, forwarded, takeovers, reasserted, mismatches, resets, pauses atomic.Uint64
 }
 
 func (c *counters) count(a Action, ok bool) {

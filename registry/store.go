@@ -78,6 +78,7 @@ type Store struct {
 	pending map[Key]*pendingRenewal
 	reset   *resetSession // nil unless this node's copy is being replaced
 	pruned  time.Time     // when the authors were last looked through
+	delayed []delayed     // expiries that others may object to, in the order of their time
 }
 
 // New returns an empty store. Leases end by themselves only while [Store.Run] runs;

@@ -398,6 +398,7 @@ func (s *Store) removalLocked(now time.Time, n *Node, action Action) *record {
 	r.become(k)
 	r.time, r.node, r.action = ended.time, ended.node, Expire
 	r.flags |= derived
+	r.author.derived++
 	r.author.incomplete = true
 	return r
 }

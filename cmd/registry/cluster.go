@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"time"
 
+	"github.com/hashicorp/memberlist"
 	"github.com/spf13/pflag"
 
 	"rollcall/gossip"
@@ -24,10 +26,16 @@ type gossipConfig struct {
 	join      []string // HOST:PORT of other nodes
 	keyFile   string   // "" for no encryption
 	cluster   string   // nodes of another cluster are kept out
+
+	transport memberlist.NodeAwareTransport // tests; nil is the network
 }
 
 // defaultGossipListen is where a node listens that joins others and is told nothing else.
 const defaultGossipListen = "127.0.0.1:7946"
+
+// rejoinInterval is the longest time between two attempts to find seeds and former peers:
+// it and a round of repair are how long nodes take to be equal again after a partition.
+const rejoinInterval = 4 * time.Second
 
 // defaultCluster is the name of a cluster that is given none.
 const defaultCluster = "rollcall"
@@ -101,7 +109,7 @@ func newCluster(cfg nodeConfig, store *registry.Store, mark *disk.Mark, log *slo
 	g := gossip.Config{
 		Name: cfg.name, Cluster: cfg.gossip.cluster, Listen: cfg.gossip.listen, Advertise: cfg.gossip.advertise,
 		Seeds: cfg.gossip.join, KeyFile: cfg.gossip.keyFile, ClientURLs: cfg.advertise, Tag: uint8(store.Tag()),
-		State: store, Log: log, OnMembers: c.onMembers,
+		RejoinInterval: rejoinInterval, State: store, Log: log, OnMembers: c.onMembers, Transport: cfg.gossip.transport,
 	}
 	if cfg.dataDir != "" {
 		g.PeersFile = filepath.Join(cfg.dataDir, "peers")
@@ -172,5 +180,12 @@ func (c *cluster) raise() {
 	}
 	if err := c.mark.Raise(c.store.Index()); err != nil {
 		c.log.Warn("index mark not written", "error", err)
+	}
+}
+
+// close releases the port of a cluster that never ran.
+func (c *cluster) close() {
+	if err := c.gossip.Close(); err != nil {
+		c.log.Warn("gossip port not closed", "error", err)
 	}
 }

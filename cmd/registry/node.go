@@ -160,6 +160,9 @@ func (n *node) close() {
 	if n.debug != nil {
 		n.debug.Close()
 	}
+	if n.cluster != nil {
+		n.cluster.close()
+	}
 }
 
 func (n *node) newHandler(version string) http.Handler {

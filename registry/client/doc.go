@@ -33,6 +33,7 @@
 // # Registering
 //
 // [Client.Register] keeps one entry alive by heartbeats for as long as its context lives, then takes it away.
+// [Client.Members] tells which nodes there are.
 //
 // The package uses the standard library alone and no other package of this module.
 package client

@@ -82,7 +82,10 @@ func (c *Client) attempt(ctx context.Context, e endpoint, r request) (*Response,
 		return nil, err
 	}
 	defer closeBody(answer)
-	return readAnswer(ctx, e, answer)
+	if r.decode == nil {
+		r.decode = decode
+	}
+	return readAnswer(ctx, e, answer, r.decode)
 }
 
 // send returns a node's answer with the body unread, or a nodeError.
@@ -115,7 +118,7 @@ func closeBody(answer *http.Response) {
 
 // readAnswer returns what the node says: a Response or an *Error. What is not an answer, or says that the node cannot
 // answer now, is a nodeError.
-func readAnswer(ctx context.Context, e endpoint, answer *http.Response) (*Response, error) {
+func readAnswer(ctx context.Context, e endpoint, answer *http.Response, decode decoder) (*Response, error) {
 	body, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer+1))
 	if err == nil && len(body) > maxAnswer {
 		err = fmt.Errorf("answer is longer than %d bytes", maxAnswer)

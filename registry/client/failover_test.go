@@ -51,7 +51,8 @@ func TestNodeThatDidNothing(t *testing.T) {
 	t.Parallel()
 	failures := map[string]nodeFunc{
 		"refused":       refused,
-		"not ready":     refuses(http.StatusServiceUnavailable, 300),
+		"not ready":     refuses(http.StatusServiceUnavailable, 301), // a registry node before its first sync
+		"no leader":     refuses(http.StatusServiceUnavailable, 300),
 		"proxy":         says(http.StatusServiceUnavailable, 0, "<html>"),
 		"other service": says(http.StatusNotFound, 0, "404 page not found"),
 	}

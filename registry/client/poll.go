@@ -51,7 +51,7 @@ func (w *Watcher) poll(ctx context.Context) (*Response, error) {
 
 // notPolling is the error of an answer that is not 200: the node refuses the watch or has failed.
 func notPolling(ctx context.Context, e endpoint, answer *http.Response) error {
-	if _, err := readAnswer(ctx, e, answer); err != nil {
+	if _, err := readAnswer(ctx, e, answer, decode); err != nil {
 		return err
 	}
 	return &nodeError{endpoint: e, err: fmt.Errorf("%w: HTTP status %d for a watch", errNoAnswer, answer.StatusCode)}

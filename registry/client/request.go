@@ -21,6 +21,8 @@ type request struct {
 	repeatable bool
 	// timeout of one attempt, when it is not the client's.
 	timeout time.Duration
+	// decode reads the answer; nil means that it is one of the keys API.
+	decode decoder
 }
 
 // keyPath turns a key into the escaped path of its URL. Every byte of a key arrives as it is; slashes part the key's

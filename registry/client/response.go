@@ -63,7 +63,10 @@ type Node struct {
 // errNoAnswer marks what is not an answer of the keys API at all: a proxy's page, half a body, another service.
 var errNoAnswer = errors.New("not an answer of the keys API")
 
-// decode turns a complete HTTP answer into a Response or the node's Error. Other errors mean that this is no registry.
+// decoder turns a complete HTTP answer into a Response or the node's Error.
+type decoder func(header http.Header, status int, body []byte) (*Response, error)
+
+// decode is the decoder of the keys API. Errors other than the node's mean that this is no registry.
 func decode(header http.Header, status int, body []byte) (*Response, error) {
 	if status < 200 || status > 299 {
 		return nil, decodeError(status, body)

@@ -127,7 +127,7 @@ func TestWatchFailover(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		for name, failure := range map[string]nodeFunc{
-			"refused": refused, "cut": cut, "not ready": refuses(503, 300), "hangs": hangs, "nonsense": says(200, 20, "ok"),
+			"refused": refused, "cut": cut, "not ready": refuses(503, 301), "hangs": hangs, "nonsense": says(200, 20, "ok"),
 			"seen change": change(20, 10), "no node": says(200, 20, `{"action":"set"}`), "created": says(201, 20, `{"action":"set"}`),
 		} {
 			c, f := newFake(t, Options{}, failure, change(30, 25))

@@ -1,0 +1,52 @@
+package registry
+
+import "time"
+
+// A node that was cut off may have taken a lease over, by a heartbeat that came its way,
+// and let it run out, while the host went on to renew it at the owner that all others
+// know. The expiry is of a newer version than theirs, so it would end the entry. The owner
+// objects: it writes the entry anew. The others give it time for that.
+
+// contestDelay is the time that an owner has to object.
+const contestDelay = 2 * time.Second
+
+// delayed is an expiry that waits for an objection.
+type delayed struct {
+	incoming
+	until time.Time
+}
+
+// isContestedLocked tells whether a record is the expiry of a lease that another living
+// node may still be renewing under an older version.
+func (s *Store) isContestedLocked(held *record, in *incoming) bool {
+	return in.kind == kindExpire && !in.waited && held != nil && held.kind == kindFile && held.is(leased) &&
+		held.author.alive && held.author != in.author && in.beats(held) &&
+		(held.time != in.time || held.node != in.node)
+}
+
+// contestLocked objects to an expiry if the lease is this node's, and else waits for its
+// owner to do so.
+func (s *Store) contestLocked(now time.Time, held *record, in *incoming) {
+	if held.author != s.self {
+		in.waited = true
+		s.delayed = append(s.delayed, delayed{*in, now.Add(contestDelay)})
+		return
+	}
+	at, err := s.tree.find(held.key)
+	if err != nil || at.node.rec != held || at.node.lease() == nil {
+		return
+	}
+	lives := &pendingRenewal{value: at.node.Value, ttl: at.node.TTL(), until: s.leases.time(at.node.lease().deadline)}
+	if s.assertLocked(now, held, in.time+1, lives) {
+		s.stats.reasserted.Add(1)
+	}
+}
+
+// mergeDelayedLocked merges the expiries to which nobody has objected.
+func (s *Store) mergeDelayedLocked(now time.Time) {
+	for len(s.delayed) > 0 && !now.Before(s.delayed[0].until) {
+		in := s.delayed[0].incoming
+		s.delayed = s.delayed[1:]
+		s.mergeLocked(now, &in)
+	}
+}
