@@ -3,6 +3,7 @@ package gossip
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -106,7 +107,7 @@ func (c *cluster) crash(m *member) {
 	<-m.ended
 }
 
-var errCrashed = fmt.Errorf("crashed")
+var errCrashed = errors.New("crashed")
 
 func (c *cluster) stopAll() {
 	for _, m := range c.nodes {

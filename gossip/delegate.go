@@ -140,7 +140,9 @@ func (i *intake) NotifyConflict(existing, other *memberlist.Node) {
 func (i *intake) AckPayload() []byte { return nil }
 
 // NotifyPingComplete is memberlist's callback for a probe that was answered.
-func (i *intake) NotifyPingComplete(node *memberlist.Node, _ time.Duration, _ []byte) { i.trust(node.Name) }
+func (i *intake) NotifyPingComplete(node *memberlist.Node, _ time.Duration, _ []byte) {
+	i.trust(node.Name)
+}
 
 // delegate is memberlist's view of a node: its meta and its messages. The broadcast
 // queue and the state of push/pull carry nothing of ours.

@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// gather is how long callbacks gather before they are looked at: when many nodes start
+// at once each of them hears of all others within a second.
+const gather = 10 * time.Millisecond
+
 // follow turns what memberlist's callbacks told into members, peers and the state's view
 // of who is alive, until the context ends.
 func (n *Node) follow(ctx context.Context) {
@@ -17,6 +21,9 @@ func (n *Node) follow(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-n.intake.signal:
+			if !sleep(ctx, nil, gather) {
+				return
+			}
 			n.takeIn(n.intake.take(), time.Now())
 		case now := <-tick.C:
 			if n.table.prune(now) {

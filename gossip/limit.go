@@ -5,13 +5,15 @@ import (
 	"time"
 )
 
+// logPeriod is the time in which lines of a kind are counted.
+const logPeriod = time.Minute
+
 // maxKinds bounds the memory of a limiter. Kinds beyond it share one place.
 const maxKinds = 256
 
-// limiter lets each kind of line through a few times in a period and counts the rest.
+// limiter lets each kind of line through a few times a minute and counts the rest.
 type limiter struct {
-	period time.Duration
-	burst  int
+	burst int
 
 	mu    sync.Mutex
 	kinds map[string]*kindCount
@@ -23,8 +25,8 @@ type kindCount struct {
 	held   int
 }
 
-func newLimiter(period time.Duration, burst int) *limiter {
-	return &limiter{period: period, burst: burst, kinds: make(map[string]*kindCount)}
+func newLimiter(burst int) *limiter {
+	return &limiter{burst: burst, kinds: make(map[string]*kindCount)}
 }
 
 // pass reports whether a line of a kind may be written now, and how many were not since
@@ -33,7 +35,7 @@ func (l *limiter) pass(kind string, now time.Time) (held int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c := l.count(kind, now)
-	if now.Sub(c.since) >= l.period {
+	if now.Sub(c.since) >= logPeriod {
 		held, *c = c.held, kindCount{since: now}
 	}
 	if c.passed >= l.burst {
@@ -66,7 +68,7 @@ func (l *limiter) count(kind string, now time.Time) *kindCount {
 // forget drops the kinds whose period is over.
 func (l *limiter) forget(now time.Time) {
 	for kind, c := range l.kinds {
-		if now.Sub(c.since) >= l.period {
+		if now.Sub(c.since) >= logPeriod {
 			delete(l.kinds, kind)
 		}
 	}

@@ -11,12 +11,9 @@ import (
 	"time"
 )
 
-// Limits of what is logged. Lines of memberlist are told apart by their words, without
-// names, numbers and addresses.
-const (
-	logPeriod = time.Minute
-	logBurst  = 3
-)
+// logBurst is how many lines of memberlist of a kind are passed on a minute. They are
+// told apart by their words, without names, numbers and addresses.
+const logBurst = 3
 
 // lines reads the lines of memberlist's log: it brings them to slog's levels, a few of a
 // kind a minute, and counts what only the log tells.
@@ -34,7 +31,7 @@ type lines struct {
 func newLines(l *slog.Logger, i *intake) *lines {
 	return &lines{
 		log: l, intake: i,
-		limit: newLimiter(logPeriod, logBurst), alien: newLimiter(logPeriod, 1),
+		limit: newLimiter(logBurst), alien: newLimiter(1),
 	}
 }
 
@@ -45,7 +42,9 @@ func (l *lines) logger() *log.Logger { return log.New(l, "", 0) }
 func (l *lines) Write(b []byte) (int, error) {
 	level, text := parseLine(string(bytes.TrimSpace(b)))
 	l.count(text)
-	if reason, ok := rejection(text); ok {
+	reason, rejected := rejection(text)
+	// Who joins gets the same in the error and tells about it.
+	if rejected && !strings.HasPrefix(text, "failed to join ") {
 		l.rejected.Add(1)
 		l.warn(remoteOf(text), reason)
 		return len(b), nil
@@ -113,7 +112,7 @@ var rejections = []struct{ words, reason string }{
 	{"label header", "malformed cluster name"},
 	{"cannot decode label", "malformed cluster name"},
 	{"Decrypt packet failed", "another key"},
-	{"No installed keys could decrypt", "another key"},
+	{"o installed keys could decrypt", "another key"}, // with N and n
 	{"remote state is not encrypted", "it does not encrypt"},
 	{"remote state is encrypted", "it encrypts, this node does not"},
 	{"Failed to decode ", "it cannot be read"},
@@ -135,6 +134,9 @@ func rejection(text string) (reason string, ok bool) {
 // one for each stream.
 func remoteOf(text string) string {
 	_, remote, ok := strings.Cut(text, "from=")
+	if !ok {
+		remote, ok = strings.CutPrefix(text, "Push/Pull with ") // a name, from a member
+	}
 	if !ok {
 		return "unknown"
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -56,7 +55,7 @@ type Node struct {
 	tag     atomic.Uint32
 	leaving atomic.Bool
 	retell  chan struct{} // one slot: the meta has changed
-	telling sync.Mutex    // held while memberlist is told the meta
+	telling chan struct{} // one slot, full while memberlist is told the meta
 
 	claimMu sync.Mutex // held for the time of one operation on memory
 	claim   claim
@@ -94,9 +93,9 @@ func newNode(cfg Config) *Node {
 		cfg: cfg, log: cfg.Log, state: cfg.State, author: cfg.State.Author(),
 		intake: newIntake(cfg.Name), table: newTable(cfg.Name),
 		strangers: newInbox(), ready: newReadiness(),
-		limit:  newLimiter(logPeriod, 1),
+		limit:  newLimiter(1),
 		fatal:  make(chan error, 1),
-		retell: make(chan struct{}, 1),
+		retell: make(chan struct{}, 1), telling: make(chan struct{}, 1),
 	}
 	n.lines = newLines(cfg.Log, n.intake)
 	n.relay, n.repair, n.server = newRelay(n), newRepair(n), newServer(n)
@@ -233,8 +232,8 @@ func (n *Node) fail(err error) {
 
 // tell lets memberlist tell the others the present meta.
 func (n *Node) tell() {
-	n.telling.Lock()
-	defer n.telling.Unlock()
+	n.telling <- struct{}{} // a channel and not a mutex: it is held for a while
+	defer func() { <-n.telling }()
 	if err := n.list.UpdateNode(tellTimeout); err != nil {
 		n.log.Debug("meta is on its way still", "error", err)
 	}
@@ -280,127 +279,5 @@ func (n *Node) news() {
 func (n *Node) oops(what string, err error) {
 	if held, ok := n.limit.pass(what, time.Now()); ok {
 		n.log.Error("gossip goes on after an error", "what", what, "error", err, "suppressed", held)
-	}
-}
-
-// binding is where to listen and what to advertise.
-type binding struct {
-	transport     memberlist.NodeAwareTransport
-	host          string
-	port          int
-	advertiseHost string
-	advertisePort int
-	loopback      bool
-}
-
-// bind opens the listener, or takes the transport that was given.
-func (n *Node) bind() (binding, error) {
-	if n.cfg.Transport != nil {
-		ip, port, err := n.cfg.Transport.FinalAdvertiseAddr("", 0)
-		return binding{transport: n.cfg.Transport, host: ip.String(), port: port, loopback: true}, err
-	}
-	host, port, err := splitAddr(n.cfg.Listen)
-	if err != nil {
-		return binding{}, err
-	}
-	ip, err := n.ipOf(host)
-	if err != nil {
-		return binding{}, err
-	}
-	b := binding{host: ip.String(), loopback: ip.IsLoopback()}
-	if b.advertiseHost, b.advertisePort, err = n.advertised(ip); err != nil {
-		return binding{}, err
-	}
-	t, err := listen(b.host, port, n.lines.logger())
-	if err != nil {
-		return binding{}, err
-	}
-	b.transport, b.port = t, t.GetAutoBindPort()
-	if b.advertisePort == 0 {
-		b.advertisePort = b.port
-	}
-	return b, nil
-}
-
-// advertised returns what to advertise for an address to listen on. Port 0 is that of
-// the listener.
-func (n *Node) advertised(listen net.IP) (host string, port int, err error) {
-	if n.cfg.Advertise != "" {
-		name, port, err := splitAddr(n.cfg.Advertise)
-		if err != nil {
-			return "", 0, err
-		}
-		ip, err := n.ipOf(name)
-		if err != nil {
-			return "", 0, err
-		}
-		return ip.String(), port, nil
-	}
-	if !listen.IsUnspecified() {
-		return listen.String(), 0, nil
-	}
-	ip, err := ownIP()
-	if err != nil {
-		return "", 0, err
-	}
-	return ip.String(), 0, nil
-}
-
-// ipOf returns the first address of a host.
-func (n *Node) ipOf(host string) (net.IP, error) {
-	if host == "" {
-		return net.IPv4zero, nil
-	}
-	if ip := net.ParseIP(host); ip != nil {
-		return ip, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), resolveTimeout)
-	defer cancel()
-	ips, err := n.cfg.Resolve(ctx, host)
-	if err != nil {
-		return nil, err
-	}
-	for _, s := range ips {
-		if ip := net.ParseIP(s); ip != nil {
-			return ip, nil
-		}
-	}
-	return nil, fmt.Errorf("no address for %q", host)
-}
-
-// ownIP returns an address of this machine that others may reach: a private one if there
-// is one, IPv4 before IPv6.
-func ownIP() (net.IP, error) {
-	addrs, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil, err
-	}
-	var best net.IP
-	rank := 0
-	for _, a := range addrs {
-		if p, ok := a.(*net.IPNet); ok {
-			if r := rankIP(p.IP); r > rank {
-				best, rank = p.IP, r
-			}
-		}
-	}
-	if best == nil {
-		return nil, errors.New("this machine has no address to advertise, name one")
-	}
-	return best, nil
-}
-
-func rankIP(ip net.IP) int {
-	switch v4 := ip.To4() != nil; {
-	case !ip.IsGlobalUnicast():
-		return 0
-	case ip.IsPrivate() && v4:
-		return 4
-	case v4:
-		return 3
-	case ip.IsPrivate():
-		return 2
-	default:
-		return 1
 	}
 }

@@ -55,7 +55,7 @@ func (n *Node) hand(p *peer, f frame) {
 func (n *Node) handle(f frame) {
 	switch f.kind {
 	case framePush:
-		n.apply(f.author, f.body)
+		_ = n.apply(f.author, f.body) // counted
 	case frameRepair:
 		id, delta := f.id()
 		n.repair.applied(f.author, id, n.apply(f.author, delta))
@@ -66,6 +66,7 @@ func (n *Node) handle(f frame) {
 			n.counters.applyErrors.Add(1)
 			n.oops("mail of a peer was refused", err)
 		}
+	default: // receive keeps the others
 	}
 }
 

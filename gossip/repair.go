@@ -40,15 +40,7 @@ type repair struct {
 	busy    map[uint64]time.Time // not to be asked before, on a first sync
 	partial map[uint64]bool      // authors that answered in full, not ready themselves
 	synced  bool                 // a ready peer has answered in full
-}
-
-// exchange is a question that was sent and what has come of the answer.
-type exchange struct {
-	author uint64
-	last   time.Time // when something of it happened
-	parts  uint32    // that were applied
-	failed bool      // one could not be
-	end    *ending
+	last    uint64               // who was asked last at random: another one is next
 }
 
 func newRepair(n *Node) *repair {
@@ -130,7 +122,7 @@ func (r *repair) askWanted(now time.Time) time.Duration {
 	for _, author := range due {
 		p := r.node.peers.get(author)
 		if author == anyPeer {
-			p = pick(r.node.peers.list())
+			p = r.another(r.node.peers.list())
 		}
 		if p != nil {
 			r.ask(p, frameAsk)
@@ -145,6 +137,20 @@ func pick(all []*peer) *peer {
 		return nil
 	}
 	return all[rand.IntN(len(all))]
+}
+
+// another returns a random peer, another one than last time if there is one.
+func (r *repair) another(all []*peer) *peer {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := pick(all)
+	for p != nil && p.author == r.last && len(all) > 1 {
+		p = pick(all)
+	}
+	if p != nil {
+		r.last = p.author
+	}
+	return p
 }
 
 // firstSync asks the next peer that has not answered, unless an answer is on its way,
@@ -213,68 +219,6 @@ func (r *repair) ask(p *peer, kind frameKind) {
 		r.mu.Unlock()
 		fill(r.kick)
 	})
-}
-
-// refused takes a busy answer.
-func (r *repair) refused(from, id uint64) {
-	r.node.counters.busyReceived.Add(1)
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if x := r.open[id]; x == nil || x.author != from {
-		return
-	}
-	delete(r.open, id)
-	at := time.Now().Add(jitter(busyPause))
-	r.busy[from] = at
-	if _, ok := r.wanted[anyPeer]; !ok {
-		r.wanted[anyPeer] = at
-	}
-	fill(r.kick)
-}
-
-// applied notes that a part of an answer was applied, or could not be.
-func (r *repair) applied(from, id uint64, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x := r.open[id]
-	if x == nil || x.author != from {
-		return
-	}
-	x.last = time.Now()
-	x.parts++
-	x.failed = x.failed || err != nil
-	r.finishLocked(id, x)
-}
-
-// ended notes the end of an answer.
-func (r *repair) ended(from uint64, e ending) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	x := r.open[e.id]
-	if x == nil || x.author != from {
-		return
-	}
-	x.last, x.end = time.Now(), &e
-	r.finishLocked(e.id, x)
-}
-
-// finishLocked closes an exchange if all of the answer has come. Its end may come before
-// the last parts, which have streams of their own.
-func (r *repair) finishLocked(id uint64, x *exchange) {
-	if x.end == nil || x.parts < x.end.parts {
-		return
-	}
-	delete(r.open, id)
-	if x.failed {
-		r.busy[x.author] = time.Now().Add(busyPause)
-		return
-	}
-	if x.end.ready {
-		r.synced = true
-	} else {
-		r.partial[x.author] = true
-	}
-	fill(r.kick)
 }
 
 // forget drops what is known of peers that are gone.

@@ -22,10 +22,13 @@ const (
 	maxKey = 1 << 20
 
 	// What is set in the second byte of a digest or a delta.
-	digestEmpty   = 1 << 0 // the node holds nothing yet
-	digestReset   = 1 << 1 // its copy is being replaced: a token and the number of the next part follow
-	deltaReset    = 1 << 0 // part of what replaces a copy: a token and the part's number follow
-	deltaLast     = 1 << 1 // the last part: the marks up to which it replaces follow the spans
+	digestEmpty = 1 << 0 // the node holds nothing yet
+	digestReset = 1 << 1 // its copy is being replaced: a token and the number of the next part follow
+	deltaReset  = 1 << 0 // part of what replaces a copy: a token and the part's number follow
+	deltaLast   = 1 << 1 // the last part: the marks up to which it replaces follow the spans
+
+	spanWithheld = 1 << 0 // without the entries that have expired at the sender because their owner is gone
+
 	markUncertain = 1 << 0 // the sums are left out
 	markAlive     = 1 << 1 // the node sees the author alive
 
@@ -195,17 +198,19 @@ func (r *reader) deltaHead() (deltaHead, error) {
 type spanHead struct {
 	author uint64
 	span
+	flags   byte
 	records uint64
 }
 
 func (h spanHead) append(b []byte) []byte {
 	b = binary.AppendUvarint(appendFixed(b, h.author), h.from)
-	return binary.AppendUvarint(binary.AppendUvarint(b, h.to), h.records)
+	b = append(binary.AppendUvarint(b, h.to), h.flags)
+	return binary.AppendUvarint(b, h.records)
 }
 
 func (r *reader) spanHead() (spanHead, error) {
 	h := spanHead{author: r.fixed()}
-	h.from, h.to, h.records = r.uvarint(), r.uvarint(), r.uvarint()
+	h.from, h.to, h.flags, h.records = r.uvarint(), r.uvarint(), r.byte(), r.uvarint()
 	if r.bad || h.to < h.from || h.author == 0 {
 		return h, fmt.Errorf("delta: span: %w", errMalformed)
 	}

@@ -42,6 +42,25 @@ func (s *Store) contestLocked(now time.Time, held *record, in *incoming) {
 	}
 }
 
+// tellDerivedLocked puts the expiries that were found here, and by which an entry of a
+// living node has lost, into circulation. That node cannot know of them: its clock may be
+// behind and it may never have heard of the entry before. It then objects.
+func (s *Store) tellDerivedLocked(lost *record) {
+	if !lost.kind.lives() || s.graves.byKey.Len() == 0 {
+		return
+	}
+	for key := range lost.key.path() {
+		at := s.graves.at(key)
+		for _, r := range []*record{at.entry, at.cut} {
+			if r != nil && r.is(derived) && lost.version().isBelow(r.version()) {
+				s.graves.bury(s.circulateLocked(&record{
+					key: r.key, time: r.time, node: r.node, kind: r.kind, action: r.action,
+				}), r.until)
+			}
+		}
+	}
+}
+
 // mergeDelayedLocked merges the expiries to which nobody has objected.
 func (s *Store) mergeDelayedLocked(now time.Time) {
 	for len(s.delayed) > 0 && !now.Before(s.delayed[0].until) {

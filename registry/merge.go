@@ -29,7 +29,11 @@ type incoming struct {
 // mergeLocked brings a record into the state and tells whether it was news.
 func (s *Store) mergeLocked(now time.Time, in *incoming) bool {
 	r := in.record
-	if _, known := r.author.log.Get(r.seq); known || s.isOverruledLocked(r) {
+	if _, known := r.author.log.Get(r.seq); known {
+		return false
+	}
+	if s.isOverruledLocked(r) {
+		s.tellDerivedLocked(r)
 		return false
 	}
 	held := s.heldLocked(r.key)
@@ -45,6 +49,7 @@ func (s *Store) mergeLocked(now time.Time, in *incoming) bool {
 		s.mergeCutLocked(now, in)
 		return true
 	default:
+		s.tellDerivedLocked(r)
 		return false
 	}
 	if r.kind == kindFile && r.version().isBelow(s.newestBelowLocked(r.key)) {

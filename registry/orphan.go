@@ -34,18 +34,29 @@ func (s *Store) noteAlive(ids []uint64) []*author {
 	for _, id := range ids {
 		if a := s.authorLocked(id); !a.alive {
 			a.alive = true
+			s.resendLocked(a)
 			changed = append(changed, a)
 		}
 	}
 	for id, a := range s.authors {
 		if a != s.self && a.alive && !slices.Contains(ids, id) {
 			a.alive = false
-			a.outbox = outbox{}
 			changed = append(changed, a)
 		}
 	}
 	s.peered = s.peered || len(ids) > 1
 	return changed
+}
+
+// resendLocked passes on the heartbeats that wait for an author that was gone.
+func (s *Store) resendLocked(a *author) {
+	a.outbox = outbox{}
+	for _, p := range s.pending {
+		if p.rec.author == a {
+			a.outbox.renewals = append(a.outbox.renewals, p)
+		}
+	}
+	s.tellNews()
 }
 
 // authorLocked returns the author with an id, known or not.

@@ -85,7 +85,7 @@ func (s *Store) forwardLocked(now time.Time, n *Node, until time.Time) {
 // is by the heartbeats that came here: the host may say itself there only later.
 func (s *Store) yieldLocked(now time.Time, n, prev *Node) {
 	l := prev.lease()
-	if l == nil || prev.rec.author != s.self || !s.isElsewhere(n.rec) || !prev.isRepeatedBy(PutOptions{Value: n.Value, TTL: n.TTL(), Dir: n.IsDir()}) {
+	if l == nil || prev.rec.author != s.self || n.rec.author == s.self || !prev.isRepeatedBy(PutOptions{Value: n.Value, TTL: n.TTL(), Dir: n.IsDir()}) {
 		return
 	}
 	if until := s.leases.time(l.deadline); until.After(now) {
@@ -100,8 +100,10 @@ func (s *Store) takeOverdueLocked(now time.Time) {
 	for key, p := range s.pending {
 		switch {
 		case p.rec.author.alive && now.Sub(p.since) < p.ttl/4:
-		case p.yield: // the owner has had a heartbeat of its own
-			delete(s.pending, key)
+		case p.yield: // the owner has had a heartbeat of its own; it will get this one as long as it matters
+			if !p.until.After(now) {
+				delete(s.pending, key)
+			}
 		default:
 			s.takeOverLocked(now, key, p)
 		}

@@ -187,6 +187,9 @@ func (p *packer) add(a *author, from uint64) {
 			head.to = seq - 1
 			return false
 		}
+		if r.is(derived) {
+			head.flags |= spanWithheld
+		}
 		if in, ok := p.store.outgoingLocked(p.now, r); ok {
 			records = appendRecord(records, in)
 			head.records++
@@ -242,11 +245,11 @@ func (s *Store) outgoingLocked(now time.Time, r *record) (incoming, bool) {
 // applyBatch bounds how many records are merged while the mutex is held once.
 const applyBatch = 64
 
-// Apply merges a delta that came from the node with the given author id. News tells
+// Apply merges a delta that came from a node, whose author id does not matter. News tells
 // whether it held something that this node had not seen, gap whether something before it
 // is missing. A record that is malformed is dropped alone; the error is for a delta that
 // cannot be read on.
-func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
+func (s *Store) Apply(_ uint64, delta []byte) (news, gap bool, err error) {
 	r := &reader{b: delta}
 	head, err := r.deltaHead()
 	if err != nil {
@@ -260,7 +263,7 @@ func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
 		if err != nil {
 			return news, gap, err
 		}
-		n, g, err := s.applySpan(from, sp, r)
+		n, g, err := s.applySpan(sp, r)
 		news, gap = news || n, gap || g
 		if err != nil {
 			return news, gap, err
@@ -273,7 +276,7 @@ func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
 }
 
 // applySpan merges the records of one author.
-func (s *Store) applySpan(from uint64, head spanHead, r *reader) (news, gap bool, err error) {
+func (s *Store) applySpan(head spanHead, r *reader) (news, gap bool, err error) {
 	by := s.author(head.author)
 	batch := make([]incoming, 0, min(head.records, applyBatch))
 	for range head.records {
@@ -295,7 +298,7 @@ func (s *Store) applySpan(from uint64, head spanHead, r *reader) (news, gap bool
 		}
 	}
 	s.applyRecords(by, batch)
-	news, gap = s.sawSpan(from, by, head.span)
+	news, gap = s.sawSpan(by, head)
 	return news, gap, nil
 }
 
@@ -330,19 +333,19 @@ func (s *Store) applyRecords(by *author, batch []incoming) {
 	s.planLocked()
 }
 
-// sawSpan notes that a span of an author has been seen.
-func (s *Store) sawSpan(from uint64, by *author, sp span) (news, gap bool) {
+// sawSpan notes that a span of an author has been seen, unless something was withheld from
+// it that a living owner still has.
+func (s *Store) sawSpan(by *author, head spanHead) (news, gap bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if by == s.self {
+	withheld := head.flags&spanWithheld != 0
+	if by == s.self || withheld && by.alive {
 		return false, false
 	}
-	if !by.alive && from != by.id {
-		by.incomplete = true // what has expired at the sender has not come along
-	}
-	news = !by.has(sp.to)
-	by.saw(sp)
-	return news, by.have < sp.to
+	by.incomplete = by.incomplete || withheld
+	news = !by.has(head.to)
+	by.saw(head.span)
+	return news, by.have < head.to
 }
 
 // complainEvery is how often the log is told of one author's bad records.

@@ -109,6 +109,7 @@ type simKey struct {
 	boot    *registry.Store // of the node that answered
 	at      time.Time
 	writes  int
+	safe    bool // all nodes have had time to hear of it
 	doubted bool // the node that answered was lost before it could tell the others, or clocks differ
 }
 
@@ -153,9 +154,7 @@ func (k *simKey) tick() {
 
 // wrote notes an answered write. It counts for sure if no clock is wrong.
 func (k *simKey) wrote(value string, n *simNode) {
-	k.value, k.by, k.boot, k.at = value, n, n.store, time.Now()
-	k.doubted = false
-	for _, o := range k.sim.nodes {
-		k.doubted = k.doubted || o.skew != 0
-	}
+	now := time.Now()
+	k.doubted = k.sim.skewed || k.at.Equal(now) && k.by != n // at one moment at two nodes
+	k.value, k.by, k.boot, k.at, k.safe = value, n, n.store, now, false
 }

@@ -48,6 +48,7 @@ func (n *simNode) start() {
 		return
 	}
 	n.sim.note("%v starts", n)
+	n.sim.skewed = n.sim.skewed || n.skew != 0
 	n.store = registry.New(registry.Options{
 		Tag: 1 + uint64(n.id)%registry.MaxTag, ClockSkew: n.skew, Retention: simRetention, WatchQueue: 1 << 20,
 	})
@@ -153,6 +154,7 @@ func (s *sim) fault() {
 			s.net.CutPackets(o.addr, n.addr)
 		}
 		s.note("no packets pass at %v", n)
+		s.deaf = true
 		return
 	case 9:
 		if n.up {
@@ -199,6 +201,7 @@ func (s *sim) heal() {
 	s.note("heal")
 	s.shaken = time.Now()
 	clear(s.links)
+	s.deaf = false
 	s.net.HealAll()
 	for _, n := range s.nodes {
 		n.resume()

@@ -54,8 +54,11 @@ type sim struct {
 	trace []string // what happened, printed on failure
 
 	links  map[[2]int]bool // node pairs that are cut, by index, in either direction
+	deaf   bool            // packets, but no streams, are cut somewhere
+	lossy  bool            // streams may be lost
 	shaken time.Time       // when the latest fault began or ended
 	quiet  bool            // hosts heartbeat, and that is all
+	skewed bool            // a clock has been wrong: which of two values is the later is no longer clear
 }
 
 // newSim draws a cluster, its hosts and how bad its network is.
@@ -68,7 +71,9 @@ func newSim(t *testing.T, seed uint64) *sim {
 	if seed%50 == 0 {
 		n = 18 + s.rand.IntN(33) // beyond the size in which each node pushes to all
 	}
-	s.net.SetFaults(s.drawFaults())
+	faults := s.drawFaults()
+	s.lossy = faults.DialLoss > 0
+	s.net.SetFaults(faults)
 	for i := range n {
 		s.nodes = append(s.nodes, newSimNode(s, i, n))
 	}

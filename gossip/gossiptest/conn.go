@@ -157,8 +157,13 @@ func (p *pipe) breaks() { p.change(func() { p.broken = errReset }) }
 func (p *pipe) read(b []byte) (int, error) {
 	for {
 		flows, unblocked := p.net.flows(p.link)
+		now := time.Now()
 		p.mu.Lock()
-		n, err, until, changed := p.tryRead(b, flows, time.Now())
+		n, err := p.tryRead(b, flows, now)
+		until, changed := p.readBy, p.changed
+		if flows && len(p.parts) > 0 && (until.IsZero() || p.parts[0].at.Before(until)) {
+			until = p.parts[0].at
+		}
 		p.mu.Unlock()
 		if n > 0 || err != nil {
 			return n, err
@@ -167,25 +172,21 @@ func (p *pipe) read(b []byte) (int, error) {
 	}
 }
 
-// tryRead reads if it can, and else returns until when to wait. The lock must be held.
-func (p *pipe) tryRead(b []byte, flows bool, now time.Time) (int, error, time.Time, <-chan struct{}) {
+// tryRead reads if there is something now. The lock must be held.
+func (p *pipe) tryRead(b []byte, flows bool, now time.Time) (int, error) {
 	switch {
 	case p.deaf:
-		return 0, net.ErrClosed, now, nil
+		return 0, net.ErrClosed
 	case p.broken != nil:
-		return 0, p.broken, now, nil
+		return 0, p.broken
 	case !p.readBy.IsZero() && !now.Before(p.readBy):
-		return 0, os.ErrDeadlineExceeded, now, nil
+		return 0, os.ErrDeadlineExceeded
 	case flows && len(p.parts) > 0 && !now.Before(p.parts[0].at):
-		return p.consume(b), nil, now, nil
+		return p.consume(b), nil
 	case flows && len(p.parts) == 0 && p.end != nil:
-		return 0, p.end, now, nil
+		return 0, p.end
 	}
-	until := p.readBy
-	if flows && len(p.parts) > 0 && (until.IsZero() || p.parts[0].at.Before(until)) {
-		until = p.parts[0].at
-	}
-	return 0, nil, until, p.changed
+	return 0, nil
 }
 
 // consume takes bytes from the first part. The lock must be held.

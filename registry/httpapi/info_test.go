@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"errors"
+	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -45,7 +47,7 @@ func TestMembersShowTheNode(t *testing.T) {
 	})
 	id := hashID("node dot")
 	self := `{"id":"` + id + `","name":"dot","peerURLs":[],"clientURLs":["http://10.0.0.1:4001","http://[::1]:4001"]}`
-	for target, want := range map[string]string{
+	wantBodies(t, h, map[string]string{
 		"/v2/machines":       "http://10.0.0.1:4001, http://[::1]:4001",
 		"/v2/members":        `{"members":[` + self + `]}`,
 		"/v2/members/":       `{"members":[` + self + `]}`,
@@ -54,10 +56,85 @@ func TestMembersShowTheNode(t *testing.T) {
 		"/v2/stats/leader":   `{"message":"not current leader"}`,
 		"/version":           `{"etcdserver":"2.3.8","etcdcluster":"2.3.0","rollcall":"v1"}`,
 		"/health":            `{"health":"true"}`,
-	} {
+	})
+}
+
+// The other nodes follow the one that answers, in the order in which they are given.
+func TestMembersShowTheOthers(t *testing.T) {
+	others := []Member{
+		{Name: "dart", ClientURLs: []string{"http://10.0.0.3:4001", "http://[::3]:4001"}, PeerURLs: []string{"http://10.0.0.3:7946"}},
+		{Name: "dash"}, // has not told its URLs
+	}
+	h := New(registry.New(registry.Options{}), Options{
+		Name: "dot", ClientURLs: []string{"http://10.0.0.9:4001"}, PeerURLs: []string{"http://10.0.0.9:7946"},
+		Members: func() []Member { return others },
+	})
+	self := `{"id":"` + hashID("node dot") + `","name":"dot","peerURLs":["http://10.0.0.9:7946"],"clientURLs":["http://10.0.0.9:4001"]}`
+	dart := `{"id":"` + hashID("node dart") + `","name":"dart","peerURLs":["http://10.0.0.3:7946"],` +
+		`"clientURLs":["http://10.0.0.3:4001","http://[::3]:4001"]}`
+	dash := `{"id":"` + hashID("node dash") + `","name":"dash","peerURLs":[],"clientURLs":[]}`
+	wantBodies(t, h, map[string]string{
+		"/v2/machines":       "http://10.0.0.9:4001, http://10.0.0.3:4001, http://[::3]:4001",
+		"/v2/members":        `{"members":[` + self + `,` + dart + `,` + dash + `]}`,
+		"/v2/members/leader": self,
+	})
+	others = nil
+	wantBodies(t, h, map[string]string{
+		"/v2/machines": "http://10.0.0.9:4001",
+		"/v2/members":  `{"members":[` + self + `]}`,
+	})
+}
+
+func wantBodies(t *testing.T, h http.Handler, bodies map[string]string) {
+	t.Helper()
+	for target, want := range bodies {
 		if got := strings.TrimSpace(call(h, "GET", target, "").Body.String()); got != want {
 			t.Errorf("%s: %s, want %s", target, got, want)
 		}
+	}
+}
+
+// A node that cannot answer for keys yet says so to each request for them, does nothing,
+// and answers for itself as always.
+func TestRefuse(t *testing.T) {
+	store := registry.New(registry.Options{})
+	unready := errors.New("2 of 3 peers have not answered yet")
+	h := New(store, Options{Name: "dot", Refuse: func() error { return unready }})
+	index := strconv.FormatUint(store.Index(), 10)
+	want := `{"errorCode":301,"message":"During Leader Election","cause":"2 of 3 peers have not answered yet","index":` + index + "}\n"
+	for _, tt := range []struct{ method, target, form string }{
+		{"GET", "/v2/keys/", ""},
+		{"HEAD", "/v2/keys", ""},
+		{"GET", "/v2/keys/a?quorum=true", ""},
+		{"GET", "/v2/keys/a?wait=true&stream=true", ""},
+		{"GET", "/v2/keys/a?wait=nonsense", ""},
+		{"PUT", "/v2/keys/a", "value=1"},
+		{"PUT", "/v2/keys/a?prevExist=false", "value=1"},
+		{"POST", "/v2/keys/q", "value=1"},
+		{"DELETE", "/v2/keys/a", ""},
+	} {
+		w := call(h, tt.method, tt.target, tt.form)
+		if w.Code != http.StatusServiceUnavailable || w.Body.String() != want {
+			t.Errorf("%s %s: %d %s, want 503 %s", tt.method, tt.target, w.Code, w.Body, want)
+		}
+		if w.Header().Get("Content-Type") != "application/json" || w.Header().Get("X-Etcd-Index") != index {
+			t.Errorf("%s %s: headers %v", tt.method, tt.target, w.Header())
+		}
+	}
+	if got := store.Stats(); got.Files+got.Dirs+got.Watchers != 0 {
+		t.Errorf("something was done: %+v", got)
+	}
+	for _, target := range []string{"/v2/machines", "/v2/members", "/v2/stats/store", "/version", "/health"} {
+		if w := call(h, "GET", target, ""); w.Code != http.StatusOK {
+			t.Errorf("%s: %d", target, w.Code)
+		}
+	}
+	if w := call(h, "PATCH", "/v2/keys/a", ""); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("PATCH: %d", w.Code)
+	}
+	unready = nil
+	if w := call(h, "PUT", "/v2/keys/a", "value=1"); w.Code != http.StatusCreated {
+		t.Errorf("a node that is ready answers %d %s", w.Code, w.Body)
 	}
 }
 

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+)
+
+// machineFacts says where the figures come from, for the head of the report.
+func (b *bench) machineFacts(ctx context.Context) []string {
+	facts := []string{
+		fmt.Sprintf("machine: %d × %s, %s of memory, Linux %s", runtime.NumCPU(),
+			fieldOf("/proc/cpuinfo", "model name"), fieldOf("/proc/meminfo", "MemTotal"), line("/proc/sys/kernel/osrelease")),
+		"load average at the start: " + line("/proc/loadavg"),
+		fmt.Sprintf("software: %s, %s, %s, %s", runtime.Version(),
+			firstLine(ctx, b.registry, "version"), firstLine(ctx, b.etcd, "--version"), firstLine(ctx, b.wrk, "--version")),
+		"data directories: " + b.fileSystem(ctx),
+		fmt.Sprintf("%d rounds, %s a turn; %s a count of gossip; two clusters of %d nodes", b.rounds, b.duration, b.window, nodes),
+	}
+	return facts
+}
+
+// fileSystem is the kind of file system that holds the data.
+func (b *bench) fileSystem(ctx context.Context) string {
+	return firstLine(ctx, "stat", "--file-system", "--format=%T", b.work)
+}
+
+// firstLine is what a command prints first, on either output: wrk reports its version as an error.
+func firstLine(ctx context.Context, name string, args ...string) string {
+	output, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	first, _, _ := strings.Cut(strings.TrimSpace(string(output)), "\n")
+	if first == "" && err != nil {
+		return err.Error()
+	}
+	return first
+}
+
+// line is the first line of a file of /proc, or why there is none.
+func line(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	first, _, _ := strings.Cut(string(data), "\n")
+	return first
+}
+
+// fieldOf is the value of the first "name: value" line of a file of /proc, or "unknown".
+func fieldOf(path, name string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	for entry := range strings.Lines(string(data)) {
+		if key, value, ok := strings.Cut(entry, ":"); ok && strings.TrimSpace(key) == name {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown"
+}
