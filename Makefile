@@ -13,6 +13,10 @@ export GO
 SHORT_FUZZTIME ?= 5s
 FUZZTIME       ?= 10m
 
+# How many runs `make sim` makes, and the seed of the first.
+SIM_SEEDS ?= 5000
+SIM_FIRST ?= 1
+
 # Flags of the benchmark, for example: make bench BENCHFLAGS='-only put -rounds 3'.
 BENCHFLAGS ?=
 
@@ -22,14 +26,14 @@ DEADCODE := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
-TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip cc
+TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc
 BENCH_TOOLS := etcd wrk
 
-# Debian keeps haproxy, nginx and ip where only root looks.
+# Debian keeps haproxy, nginx, ip and nft where only root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench fuzz install-tools clean
+.PHONY: help run build test check audit bench sim mutants fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +74,13 @@ bench: build ## Compare speed and memory with etcd and a bare handler; prints a 
 	@$(GO) build -trimpath -o bin/bench ./registry/httpapi/bench
 	@mkdir -p .cache
 	@bin/bench -registry bin/registry -dir .cache $(BENCHFLAGS)
+
+sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
+	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
+		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
+
+mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
+	@$(GO) run .ci/mutants.go
 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)

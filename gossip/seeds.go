@@ -16,6 +16,8 @@ const (
 	// firstRejoin is the pause after the first attempt to join; it doubles up to the
 	// rejoin interval while no peer is known.
 	firstRejoin = 200 * time.Millisecond
+	// unknownRejoin is the longest pause while there are peers and none has answered in full.
+	unknownRejoin = time.Second
 	// joinsAtOnce is how many addresses are tried at the same time: those that do not
 	// answer take some seconds each.
 	joinsAtOnce = 8
@@ -52,12 +54,20 @@ func (s *seeker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-timer.C:
+			if s.node.Ready() != nil {
+				which = everybody
+			}
 		case <-s.now:
 			which = everybody
 		}
 		s.attempt(ctx, which)
 		s.known.save()
-		if len(s.node.peers.list()) > 0 {
+		switch {
+		case len(s.node.peers.list()) == 0:
+		case s.node.Ready() != nil:
+			// A node that came back at another address knows the others before they know it.
+			pause = unknownRejoin
+		default:
 			pause = s.node.cfg.RejoinInterval
 		}
 		pause = min(pause, s.node.cfg.RejoinInterval)

@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"rollcall/gossip"
 	"rollcall/lbsync"
 	"rollcall/registry"
 )
@@ -28,7 +29,101 @@ func everything(t *testing.T) *prometheus.Registry {
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
 	return NewRegistry("v1", requests,
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
+		NewGossipCollector(gossipStats),
 		NewLbsyncCollector(lbsyncStats))
+}
+
+// gossipStats is a node that has two peers and has lost one.
+func gossipStats() gossip.Stats {
+	return gossip.Stats{
+		Members: map[gossip.Status]int{gossip.Alive: 2, gossip.Suspect: 1, gossip.Dead: 1},
+		Sent: gossip.Traffic{
+			Packets: 1000, Streams: 2000,
+			Bytes: map[string]uint64{"push": 300, "end": 23}, Messages: map[string]uint64{"push": 3, "end": 1},
+		},
+		Received: gossip.Traffic{
+			Packets: 1500, Streams: 2500,
+			Bytes: map[string]uint64{"mail": 40}, Messages: map[string]uint64{"mail": 1},
+		},
+		SendFailures: 5, ApplyErrors: 6, Malformed: 7, Dropped: 8, BusyGiven: 9, BusyReceived: 10, Gaps: 11,
+		LastContact: time.Unix(1700000000, 5e8), Health: 2, KeyFailures: 12, HandoffDrops: 100, Rejected: 13, JoinFailures: 14,
+	}
+}
+
+func TestGossipFigures(t *testing.T) {
+	wantFigures(t, NewGossipCollector(gossipStats), `rollcall_gossip_apply_errors_total 6
+rollcall_gossip_busy_given_total 9
+rollcall_gossip_busy_received_total 10
+rollcall_gossip_dropped_total 108
+rollcall_gossip_gaps_total 11
+rollcall_gossip_health_score 2
+rollcall_gossip_join_failures_total 14
+rollcall_gossip_key_failures_total 12
+rollcall_gossip_last_contact_timestamp_seconds 1.7000000005e+09
+rollcall_gossip_malformed_total 7
+rollcall_gossip_members{status="alive"} 2
+rollcall_gossip_members{status="dead"} 1
+rollcall_gossip_members{status="left"} 0
+rollcall_gossip_members{status="suspect"} 1
+rollcall_gossip_message_bytes_total{direction="received",kind="ask"} 0
+rollcall_gossip_message_bytes_total{direction="received",kind="ask_back"} 0
+rollcall_gossip_message_bytes_total{direction="received",kind="busy"} 0
+rollcall_gossip_message_bytes_total{direction="received",kind="end"} 0
+rollcall_gossip_message_bytes_total{direction="received",kind="mail"} 40
+rollcall_gossip_message_bytes_total{direction="received",kind="push"} 0
+rollcall_gossip_message_bytes_total{direction="received",kind="repair"} 0
+rollcall_gossip_message_bytes_total{direction="sent",kind="ask"} 0
+rollcall_gossip_message_bytes_total{direction="sent",kind="ask_back"} 0
+rollcall_gossip_message_bytes_total{direction="sent",kind="busy"} 0
+rollcall_gossip_message_bytes_total{direction="sent",kind="end"} 23
+rollcall_gossip_message_bytes_total{direction="sent",kind="mail"} 0
+rollcall_gossip_message_bytes_total{direction="sent",kind="push"} 300
+rollcall_gossip_message_bytes_total{direction="sent",kind="repair"} 0
+rollcall_gossip_messages_total{direction="received",kind="ask"} 0
+rollcall_gossip_messages_total{direction="received",kind="ask_back"} 0
+rollcall_gossip_messages_total{direction="received",kind="busy"} 0
+rollcall_gossip_messages_total{direction="received",kind="end"} 0
+rollcall_gossip_messages_total{direction="received",kind="mail"} 1
+rollcall_gossip_messages_total{direction="received",kind="push"} 0
+rollcall_gossip_messages_total{direction="received",kind="repair"} 0
+rollcall_gossip_messages_total{direction="sent",kind="ask"} 0
+rollcall_gossip_messages_total{direction="sent",kind="ask_back"} 0
+rollcall_gossip_messages_total{direction="sent",kind="busy"} 0
+rollcall_gossip_messages_total{direction="sent",kind="end"} 1
+rollcall_gossip_messages_total{direction="sent",kind="mail"} 0
+rollcall_gossip_messages_total{direction="sent",kind="push"} 3
+rollcall_gossip_messages_total{direction="sent",kind="repair"} 0
+rollcall_gossip_rejected_total 13
+rollcall_gossip_send_failures_total 5
+rollcall_gossip_wire_bytes_total{direction="received",transport="packets"} 1500
+rollcall_gossip_wire_bytes_total{direction="received",transport="streams"} 2500
+rollcall_gossip_wire_bytes_total{direction="sent",transport="packets"} 1000
+rollcall_gossip_wire_bytes_total{direction="sent",transport="streams"} 2000
+`)
+}
+
+// A node that has just begun shows all series at 0.
+func TestGossipFiguresFromTheStart(t *testing.T) {
+	c := NewGossipCollector(func() gossip.Stats { return gossip.Stats{} })
+	if got := gathered(t, c, "rollcall_gossip_last_contact_timestamp_seconds"); got != 0 {
+		t.Errorf("last contact %v without any", got)
+	}
+	if got, want := testutil.CollectAndCount(c), testutil.CollectAndCount(NewGossipCollector(gossipStats)); got != want {
+		t.Errorf("%d series at the start, %d later", got, want)
+	}
+}
+
+// wantFigures compares what a collector exposes.
+func wantFigures(t *testing.T, c prometheus.Collector, want string) {
+	t.Helper()
+	r := prometheus.NewPedanticRegistry()
+	r.MustRegister(c)
+	w := httptest.NewRecorder()
+	Handler(r).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
+	got := regexp.MustCompile("(?m)^(#|promhttp).*\n").ReplaceAllString(w.Body.String(), "")
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("exposed (-want +got):\n%s", diff)
+	}
 }
 
 // lbsyncStats is a process with one service and one target.
@@ -49,7 +144,7 @@ func lbsyncStats() lbsync.Stats {
 }
 
 func TestLbsyncFigures(t *testing.T) {
-	want := `rollcall_lbsync_pool_held{service="frontends"} 1
+	wantFigures(t, NewLbsyncCollector(lbsyncStats), `rollcall_lbsync_pool_held{service="frontends"} 1
 rollcall_lbsync_pool_servers{service="frontends",state="up"} 4
 rollcall_lbsync_registry_failures_total 3
 rollcall_lbsync_registry_last_contact_timestamp_seconds 1.7000000005e+09
@@ -60,15 +155,7 @@ rollcall_lbsync_target_changes_total{config="/etc/haproxy/haproxy.cfg",kind="hap
 rollcall_lbsync_target_failures_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy",step="check"} 5
 rollcall_lbsync_target_in_sync{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
 rollcall_lbsync_target_last_success_timestamp_seconds{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
-`
-	r := prometheus.NewPedanticRegistry()
-	r.MustRegister(NewLbsyncCollector(lbsyncStats))
-	w := httptest.NewRecorder()
-	Handler(r).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	got := regexp.MustCompile("(?m)^(#|promhttp).*\n").ReplaceAllString(w.Body.String(), "")
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("exposed (-want +got):\n%s", diff)
-	}
+`)
 }
 
 // docs/metrics.md and the program list the same series.
@@ -119,10 +206,21 @@ func TestLint(t *testing.T) {
 
 func TestStoreFigures(t *testing.T) {
 	c := NewRegistryCollector(func() registry.Stats {
-		return registry.Stats{Files: 3, Leases: 2, Watchers: 7, Expirations: 11}
+		return registry.Stats{
+			Files: 3, Leases: 2, Watchers: 7, Expirations: 11,
+			Replication: registry.ReplicationStats{
+				Authors: 21, Removals: 22, Orphans: 23, Elsewhere: 24, Pending: 25, ClockAhead: 260 * time.Millisecond,
+				Merged: 27, Refused: 28, Forwarded: 29, Takeovers: 30, Reasserted: 34, Mismatches: 31, Resets: 32, Pauses: 33,
+			},
+		}
 	})
 	for name, want := range map[string]float64{
 		"rollcall_entries": 3, "rollcall_leases": 2, "rollcall_watchers": 7, "rollcall_expirations_total": 11,
+		"rollcall_replication_authors": 21, "rollcall_replication_removals": 22, "rollcall_leases_orphaned": 23,
+		"rollcall_leases_elsewhere": 24, "rollcall_renewals_pending": 25, "rollcall_clock_ahead_seconds": 0.26,
+		"rollcall_replication_records_merged_total": 27, "rollcall_replication_records_refused_total": 28,
+		"rollcall_renewals_forwarded_total": 29, "rollcall_lease_takeovers_total": 30, "rollcall_lease_reassertions_total": 34,
+		"rollcall_replication_mismatches_total": 31, "rollcall_replication_resets_total": 32, "rollcall_process_pauses_total": 33,
 	} {
 		if got := gathered(t, c, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)

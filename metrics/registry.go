@@ -11,6 +11,8 @@ type Registry struct {
 	stats func() registry.Stats
 	rows  []row[registry.Stats]
 	ops   *prometheus.Desc
+
+	replication []row[registry.ReplicationStats]
 }
 
 // row is one series without variable labels.
@@ -62,7 +64,49 @@ func NewRegistryCollector(stats func() registry.Stats) *Registry {
 				func(s registry.Stats) float64 { return float64(s.Watches) }),
 			counter("rollcall_watches_lost_total", "Watches that lost their place because they were read too slowly.",
 				func(s registry.Stats) float64 { return float64(s.WatchesLost) }),
+			counter("rollcall_process_pauses_total", "Times that the process stood still and all leases were given that time.",
+				func(s registry.Stats) float64 { return float64(s.Replication.Pauses) }),
 		},
+		replication: replicationRows(),
+	}
+}
+
+// replicationRows are a node's part in a cluster. A node alone has them, too, mostly at 0.
+func replicationRows() []row[registry.ReplicationStats] {
+	gauge := func(name, help string, value func(registry.ReplicationStats) float64) row[registry.ReplicationStats] {
+		return newRow(prometheus.GaugeValue, name, help, value)
+	}
+	counter := func(name, help string, value func(registry.ReplicationStats) uint64) row[registry.ReplicationStats] {
+		return newRow(prometheus.CounterValue, name, help,
+			func(s registry.ReplicationStats) float64 { return float64(value(s)) })
+	}
+	return []row[registry.ReplicationStats]{
+		gauge("rollcall_replication_authors", "Runs of nodes of which something is known, this one included.",
+			func(s registry.ReplicationStats) float64 { return float64(s.Authors) }),
+		gauge("rollcall_replication_removals", "Keys whose removal is remembered.",
+			func(s registry.ReplicationStats) float64 { return float64(s.Removals) }),
+		gauge("rollcall_leases_orphaned", "Leases whose node is gone: they have one more TTL, which runs here.",
+			func(s registry.ReplicationStats) float64 { return float64(s.Orphans) }),
+		gauge("rollcall_leases_elsewhere", "Leases that other nodes keep.",
+			func(s registry.ReplicationStats) float64 { return float64(s.Elsewhere) }),
+		gauge("rollcall_renewals_pending", "Heartbeats that were passed on to the nodes that keep the leases and are not answered.",
+			func(s registry.ReplicationStats) float64 { return float64(s.Pending) }),
+		gauge("rollcall_clock_ahead_seconds", "How far the latest stamp of any node is ahead of this node's clock.",
+			func(s registry.ReplicationStats) float64 { return s.ClockAhead.Seconds() }),
+		counter("rollcall_replication_records_merged_total", "Records of other nodes that changed something here.",
+			func(s registry.ReplicationStats) uint64 { return s.Merged }),
+		counter("rollcall_replication_records_refused_total", "Records of other nodes that were dropped because something was wrong with them.",
+			func(s registry.ReplicationStats) uint64 { return s.Refused }),
+		counter("rollcall_renewals_forwarded_total", "Heartbeats passed on to the nodes that keep the leases.",
+			func(s registry.ReplicationStats) uint64 { return s.Forwarded }),
+		counter("rollcall_lease_takeovers_total", "Leases taken over from other nodes.",
+			func(s registry.ReplicationStats) uint64 { return s.Takeovers }),
+		counter("rollcall_lease_reassertions_total", "Leases of this node that another had let run out, and that were written anew.",
+			func(s registry.ReplicationStats) uint64 { return s.Reasserted }),
+		counter("rollcall_replication_mismatches_total", "Times that a peer had seen the same and held something else, so that it was sent again.",
+			func(s registry.ReplicationStats) uint64 { return s.Mismatches }),
+		counter("rollcall_replication_resets_total", "Replacements of this node's copy after it had been away for long.",
+			func(s registry.ReplicationStats) uint64 { return s.Resets }),
 	}
 }
 
@@ -72,6 +116,9 @@ func (c *Registry) Describe(ch chan<- *prometheus.Desc) {
 	for _, r := range c.rows {
 		ch <- r.desc
 	}
+	for _, r := range c.replication {
+		ch <- r.desc
+	}
 }
 
 // Collect implements [prometheus.Collector].
@@ -79,6 +126,9 @@ func (c *Registry) Collect(ch chan<- prometheus.Metric) {
 	s := c.stats()
 	for _, r := range c.rows {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s))
+	}
+	for _, r := range c.replication {
+		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s.Replication))
 	}
 	for action, n := range s.Operations {
 		name := registry.Action(action).String()

@@ -36,6 +36,7 @@ const (
 	recordLeased   = 1 << 1 // a TTL follows
 	recordResidual = 1 << 2 // the rest of the lease, or of a removal's memory, follows
 	recordForeign  = 1 << 3 // written by another author than the one that circulates it
+	recordMoved    = 1 << 4 // put into circulation anew: how often follows
 )
 
 var errMalformed = errors.New("malformed")
@@ -228,6 +229,7 @@ func appendRecord(b []byte, in incoming) []byte {
 		{recordLeased, in.is(leased) && in.kind.lives()},
 		{recordResidual, in.residual > 0},
 		{recordForeign, in.node != in.author.id},
+		{recordMoved, in.moves > 0},
 	} {
 		if set.on {
 			f |= set.bit
@@ -244,6 +246,9 @@ func appendRecord(b []byte, in incoming) []byte {
 	}
 	if f&recordResidual != 0 {
 		h = binary.AppendUvarint(h, uint64(in.residual))
+	}
+	if f&recordMoved != 0 {
+		h = append(h, in.moves)
 	}
 	h = binary.AppendUvarint(h, uint64(len(in.key)))
 	b = binary.AppendUvarint(b, uint64(len(h)+len(in.key)+len(in.value)))
@@ -273,10 +278,13 @@ func parseRecord(b []byte, by *author) (incoming, error) {
 	if f&recordResidual != 0 {
 		in.residual = r.duration()
 	}
+	if f&recordMoved != 0 {
+		in.moves = r.byte()
+	}
 	in.key = Key(r.bytes(r.uvarint()))
 	in.value = string(r.b)
 	switch {
-	case r.bad, f >= recordForeign<<1, in.kind == 0, in.kind >= nKinds, in.action == Get, in.action >= nActions, in.seq == 0:
+	case r.bad, f >= recordMoved<<1, in.kind == 0, in.kind >= nKinds, in.action == Get, in.action >= nActions, in.seq == 0:
 		return in, fmt.Errorf("record: %w", errMalformed)
 	case in.kind != kindFile && in.value != "", !in.kind.lives() && in.is(leased):
 		return in, fmt.Errorf("record of %.100q has fields that its kind has not: %w", in.key, errMalformed)
@@ -322,7 +330,7 @@ func parseMail(b []byte) ([]verdictOn, error) {
 			v.left = r.duration()
 		}
 		v.key = Key(r.bytes(r.uvarint()))
-		if r.bad || v.verdict > verdictOther {
+		if r.bad || v.verdict > objectNow {
 			return messages, fmt.Errorf("mail: %w", errMalformed)
 		}
 		if err := checkWireKey(v.key); err != nil {

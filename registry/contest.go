@@ -7,8 +7,9 @@ import "time"
 // know. The expiry is of a newer version than theirs, so it would end the entry. The owner
 // objects: it writes the entry anew. The others give it time for that.
 
-// contestDelay is the time that an owner has to object.
-const contestDelay = 2 * time.Second
+// contestDelay is the time that an owner has to object: a message to it, sent again if it is
+// lost, and its new record must have time to travel.
+const contestDelay = 5 * time.Second
 
 // delayed is an expiry that waits for an objection.
 type delayed struct {
@@ -24,21 +25,39 @@ func (s *Store) isContestedLocked(held *record, in *incoming) bool {
 		(held.time != in.time || held.node != in.node)
 }
 
-// contestLocked objects to an expiry if the lease is this node's, and else waits for its
-// owner to do so.
+// contestLocked objects to an expiry if the lease is this node's, and else tells its owner
+// and waits.
 func (s *Store) contestLocked(now time.Time, held *record, in *incoming) {
-	if held.author != s.self {
-		in.waited = true
-		s.delayed = append(s.delayed, delayed{*in, now.Add(contestDelay)})
+	if held.author == s.self {
+		s.objectLocked(now, held.key, in.version())
 		return
 	}
-	at, err := s.tree.find(held.key)
-	if err != nil || at.node.rec != held || at.node.lease() == nil {
+	in.waited = true
+	s.delayed = append(s.delayed, delayed{*in, now.Add(contestDelay)})
+	to := &held.author.outbox
+	to.verdicts = append(to.verdicts, verdictOn{key: in.key, time: in.time, node: in.node, verdict: objectNow})
+	s.tellNews()
+}
+
+// objectLocked writes an entry anew whose lease is this node's and has not run out, so that
+// it stands above an expiry.
+func (s *Store) objectLocked(now time.Time, key Key, end version) {
+	at, err := s.tree.find(key)
+	if err != nil || at.node.rec == nil || at.node.rec.author != s.self || at.node.lease() == nil || !at.node.rec.version().isBelow(end) {
 		return
 	}
 	lives := &pendingRenewal{value: at.node.Value, ttl: at.node.TTL(), until: s.leases.time(at.node.lease().deadline)}
-	if s.assertLocked(now, held, in.time+1, lives) {
+	if s.assertLocked(now, at.node.rec, end.time+1, lives) {
 		s.stats.reasserted.Add(1)
+	}
+}
+
+// keepPendingLocked takes over a lease whose owner has let it run out while a heartbeat
+// that came here was on its way there: it was answered, so the entry must not go.
+func (s *Store) keepPendingLocked(now time.Time, end *record) {
+	p := s.pending[end.key]
+	if end.kind == kindExpire && p != nil && !p.yield && p.rec.time == end.time && p.rec.node == end.node {
+		s.takeOverLocked(now, end.key, p)
 	}
 }
 

@@ -23,7 +23,7 @@ func put(tb testing.TB, s *Store, key Key, o PutOptions) *Event {
 // file returns the options that write a value without a lease.
 func file(value string) PutOptions { return PutOptions{Value: value} }
 
-// leased returns the options that write a value with a lease.
+// putLeased returns the options that write a value with a lease.
 func putLeased(value string, ttl time.Duration) PutOptions { return PutOptions{Value: value, TTL: ttl} }
 
 // remove deletes a key with all below it and fails the test when the store refuses.

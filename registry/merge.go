@@ -36,6 +36,7 @@ func (s *Store) mergeLocked(now time.Time, in *incoming) bool {
 		s.tellDerivedLocked(r)
 		return false
 	}
+	s.keepPendingLocked(now, r)
 	held := s.heldLocked(r.key)
 	switch {
 	case s.isContestedLocked(held, in):
@@ -183,10 +184,11 @@ func (s *Store) mergeFileLocked(now time.Time, in *incoming) {
 		prev.rec.retire()
 		e.Prev = prev
 		node.Key = prev.Key
-		if r.action == Update || r.action == CompareAndSwap {
+		same := prev.rec.version() == r.version() // only in another circulation
+		if same || r.action == Update || r.action == CompareAndSwap {
 			node.CreatedIndex = prev.CreatedIndex
 		}
-		silent = prev.Value == in.value && (r.is(quiet) || s.isRenewal(prev, PutOptions{Value: in.value, TTL: in.ttl}))
+		silent = same || prev.Value == in.value && (r.is(quiet) || s.isRenewal(prev, PutOptions{Value: in.value, TTL: in.ttl}))
 	}
 	s.leaseFromAfarLocked(now, node, at.node, in)
 	s.tree.put(at, node)

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -153,7 +154,7 @@ func (s *Store) adoptLocked(now time.Time) {
 		switch {
 		case a.alive && id > s.self.id:
 			return
-		case !a.alive && a.log.Len() > 0 && id < s.self.id:
+		case !a.alive && a.log.Len() > 0:
 			gone = append(gone, a)
 		}
 	}
@@ -173,12 +174,12 @@ func cmpID(a, b uint64) int {
 }
 
 func (s *Store) adoptRecordLocked(now time.Time, old *record) {
-	if old.kind.lives() && old.is(leased) {
-		return // it ends by itself or is taken over
+	if old.kind.lives() && old.is(leased) || old.moves == math.MaxUint8 {
+		return // a lease ends by itself or is taken over
 	}
 	r := &record{
 		key: old.key, time: old.time, node: old.node, kind: old.kind, action: old.action,
-		flags: old.flags &^ derived, until: old.until,
+		flags: old.flags &^ derived, until: old.until, moves: old.moves + 1,
 	}
 	if !old.kind.lives() {
 		s.circulateLocked(r)

@@ -79,6 +79,7 @@ type record struct {
 	kind   kind
 	action Action // what watches are told
 	flags  flags
+	moves  uint8 // how often it was put into another author's circulation
 }
 
 type flags uint8
@@ -98,10 +99,14 @@ const (
 func (r *record) is(f flags) bool  { return r.flags&f != 0 }
 func (r *record) version() version { return version{r.time, r.node, r.kind.ends()} }
 
-// beats tells whether r stands against the record held for the same key. Between two
-// of the same version the one from the later author counts, so that nodes agree on that, too.
+// beats tells whether r stands against the record held for the same key. Between two of
+// the same version it is decided in whose circulation it is, so that nodes agree on that,
+// too.
 func (r *record) beats(held *record) bool {
 	if c := r.version().compare(held.version()); c != 0 {
+		return c > 0
+	}
+	if c := cmp.Compare(r.moves, held.moves); c != 0 {
 		return c > 0
 	}
 	if c := cmp.Compare(r.author.id, held.author.id); c != 0 {

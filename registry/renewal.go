@@ -37,6 +37,10 @@ const (
 	verdictTake                     // renewed, and from now on the asker's to keep
 	verdictEnded                    // it had run out before: the asker must write the entry anew
 	verdictOther                    // something else has become of the entry, which the asker will hear of
+
+	// objectNow is no answer: it tells an owner of the expiry, by a third node, of a later
+	// version of what it may still be renewing.
+	objectNow
 )
 
 type verdictOn struct {
@@ -170,7 +174,6 @@ func (s *Store) renewForLocked(now time.Time, from *author, v verdictOn) verdict
 		s.leaseUntilLocked(&node, at.node, at.node.grant.asked(), until)
 		s.tree.put(at, &node)
 	}
-	s.stats.renewals.Add(1)
 	if l.from != from {
 		l.from, l.streak = from, 0
 	}
@@ -250,13 +253,16 @@ func (s *Store) takeMail(from uint64, messages []verdictOn) {
 	defer s.mu.Unlock()
 	a := s.authorLocked(from)
 	for _, v := range messages {
-		if v.verdict != 0 {
+		switch v.verdict {
+		case 0:
+			v.verdict = s.renewForLocked(now, a, v)
+			a.outbox.verdicts = append(a.outbox.verdicts, v)
+			s.tellNews()
+		case objectNow:
+			s.objectLocked(now, v.key, version{v.time, v.node, true})
+		default:
 			s.settleLocked(now, v)
-			continue
 		}
-		v.verdict = s.renewForLocked(now, a, v)
-		a.outbox.verdicts = append(a.outbox.verdicts, v)
-		s.tellNews()
 	}
 	s.planLocked()
 }

@@ -47,6 +47,7 @@ func (s *Store) Lacks(have []byte) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.told = max(s.told, d.marks[s.self.id].have)
 	lacks, same := false, true
 	for id, m := range d.marks {
 		a := s.authors[id]

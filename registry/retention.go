@@ -153,8 +153,11 @@ func (s *Store) sweep(session *resetSession) {
 		seen, listed := session.last.marks[a.id]
 		s.eachRecord(a, func(now time.Time, r *record) {
 			_, confirmed := session.confirmed[a][r.seq]
-			if confirmed || r.is(derived) || r.seq > seen.have && (listed || a == s.self) {
+			switch {
+			case confirmed, r.is(derived):
 				return
+			case a == s.self && r.seq > max(seen.have, s.told), a != s.self && listed && r.seq > seen.have:
+				return // the peer has not seen it
 			}
 			s.dropLocked(now, r)
 			dropped++

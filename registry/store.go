@@ -71,6 +71,7 @@ type Store struct {
 
 	clock   clock
 	self    *author // this run of this node
+	told    uint64  // up to which of its own records any peer is known to have seen
 	authors map[uint64]*author
 	graves  graves
 	peered  bool      // whether there ever was another node

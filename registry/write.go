@@ -198,7 +198,7 @@ func (s *Store) updateDirLocked(now time.Time, at place, o PutOptions) *Event {
 	shown := *node.withoutEntries()
 	shown.ModifiedIndex = s.index.take(now)
 	e := &Event{Action: Update, Node: &shown, Prev: at.node.withoutEntries(), at: now.UnixNano()}
-	s.publishLocked(e, silent)
+	s.publishWriteLocked(e, silent)
 	return e
 }
 
@@ -229,7 +229,7 @@ func (s *Store) replaceLocked(now time.Time, at place, action Action, o PutOptio
 	if o.Dir {
 		e.Node = node.withoutEntries()
 	}
-	s.publishLocked(e, silent)
+	s.publishWriteLocked(e, silent)
 	return e
 }
 
@@ -403,10 +403,17 @@ func (s *Store) removalLocked(now time.Time, n *Node, action Action) *record {
 	return r
 }
 
-// publishLocked makes an event known, unless it is silent: a renewal.
-func (s *Store) publishLocked(e *Event, silent bool) {
+// publishWriteLocked is publishLocked for a write of a client; a silent one is a renewal.
+func (s *Store) publishWriteLocked(e *Event, silent bool) {
 	if silent {
 		s.stats.renewals.Add(1)
+	}
+	s.publishLocked(e, silent)
+}
+
+// publishLocked makes an event known, unless it is silent.
+func (s *Store) publishLocked(e *Event, silent bool) {
+	if silent {
 		return
 	}
 	s.history.add(e)

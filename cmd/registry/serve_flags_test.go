@@ -2,6 +2,8 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
+	"hash/fnv"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +25,7 @@ func settingsOf(t *testing.T) []setting {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "dot")
 	listen, debug := "127.0.0.1:"+lbtest.FreePort(t), "127.0.0.1:"+lbtest.FreePort(t)
+	peers := "127.0.0.1:" + lbtest.FreePort(t)
 	return []setting{
 		{"name", "dot", func(t *testing.T, base string) {
 			t.Helper()
@@ -52,6 +55,30 @@ func settingsOf(t *testing.T) []setting {
 			t.Helper()
 			wantFirstChange(t, base, "new")
 		}},
+		{"gossip-listen", peers, func(t *testing.T, base string) {
+			t.Helper()
+			if got := self(t, base); !slices.Equal(got.PeerURLs, []string{"http://" + peers}) {
+				t.Errorf("other nodes reach the node at %v", got.PeerURLs)
+			}
+			if resp := request(t, "GET", base+"/v2/keys/", ""); resp.StatusCode != http.StatusOK {
+				t.Errorf("a node that joins nobody answers %s", resp.Status)
+			}
+		}},
+		{"join", "127.0.0.1:1,localhost:1", func(t *testing.T, base string) {
+			t.Helper()
+			if got := answer(t, "GET", base+"/readyz", ""); !strings.Contains(got, "[-]sync failed: no peer found yet") {
+				t.Errorf("ready without a peer: %s", got)
+			}
+		}},
+		{"cluster", "east", func(t *testing.T, base string) {
+			t.Helper()
+			h := fnv.New64a()
+			h.Write([]byte("cluster east"))
+			resp := request(t, "GET", base+"/v2/members", "")
+			if got, want := resp.Header.Get("X-Etcd-Cluster-Id"), fmt.Sprintf("%016x", h.Sum64()); got != want {
+				t.Errorf("the cluster's id is %s, want %s", got, want)
+			}
+		}},
 		{"debug-listen", debug, func(t *testing.T, base string) {
 			t.Helper()
 			if got := answer(t, "GET", "http://"+debug+"/debug/pprof/", ""); !strings.Contains(got, "goroutine") {
@@ -64,7 +91,8 @@ func settingsOf(t *testing.T) []setting {
 	}
 }
 
-// Every flag does what it says, and as well from the environment.
+// Every flag does what it says, and as well from the environment. For those that need more
+// than one node see cluster_test.go.
 func TestServeFlags(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"flag", "environment"} {
@@ -74,6 +102,9 @@ func TestServeFlags(t *testing.T) {
 				var args, vars []string
 				if s.flag != "listen" {
 					args = append(args, anyPort)
+				}
+				if s.flag == "join" {
+					args = append(args, "--gossip-listen=127.0.0.1:0")
 				}
 				if from == "flag" {
 					args = append(args, "--"+s.flag+"="+s.value)
@@ -89,10 +120,13 @@ func TestServeFlags(t *testing.T) {
 // A flag wins over the environment, and all settings go together.
 func TestServeFlagsTogether(t *testing.T) {
 	t.Parallel()
-	s := startProcess(t, []string{"ROLLCALL_LISTEN=nonsense", "ROLLCALL_NAME=other", "ROLLCALL_MAX_BODY=10"},
-		anyPort, "--name", "dot", "--advertise", "http://fe.example:4001", "--advertise", "https://[2001:db8::1]:4002")
+	s := startProcess(t, []string{"ROLLCALL_LISTEN=nonsense", "ROLLCALL_NAME=other", "ROLLCALL_MAX_BODY=10", "ROLLCALL_GOSSIP_LISTEN=127.0.0.1:0"},
+		anyPort, "--name", "dot", "--advertise", "http://fe.example:4001", "--advertise", "https://[2001:db8::1]:4002",
+		"--gossip-advertise", "10.9.9.9:7946", "--gossip-key-file", keyFile(t, "a"))
 	if got := self(t, s.base); got.Name != "dot" {
 		t.Errorf("the node calls itself %q", got.Name)
+	} else if !slices.Equal(got.PeerURLs, []string{"http://10.9.9.9:7946"}) {
+		t.Errorf("other nodes reach the node at %v", got.PeerURLs)
 	}
 	checkAdvertised(t, s.base)
 	checkMaxBody(t, s.base)
@@ -101,6 +135,7 @@ func TestServeFlagsTogether(t *testing.T) {
 type memberJSON struct {
 	Name       string   `json:"name"`
 	ClientURLs []string `json:"clientURLs"`
+	PeerURLs   []string `json:"peerURLs"`
 }
 
 // self is the one member that a node knows.

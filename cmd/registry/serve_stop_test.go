@@ -81,7 +81,7 @@ func TestSignalsEndANodeWell(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			s := startProcess(t, nil, anyPort)
+			s := startProcess(t, nil, anyPort, "--gossip-listen=127.0.0.1:0")
 			poll := request(t, "GET", s.base+"/v2/keys/a?wait=true", "")
 			stream := request(t, "GET", s.base+"/v2/keys/a?wait=true&stream=true&recursive=true", "")
 			if code := s.stop(t, signal); code != 0 {

@@ -101,18 +101,16 @@ func TestServeRefusesWhatItCannotDo(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"--join", "10.0.0.1:7946"}, "--join: this version runs one node alone"},
-		{[]string{"--gossip-key-file", "keys"}, "--gossip-key-file: this version"},
 		{[]string{"--listen", "nonsense"}, "client port:"},
 		{[]string{"--listen", busy.Addr().String()}, "address already in use"},
 		{[]string{anyPort, "--data-dir", "/dev/null/x"}, "data directory:"},
 		{[]string{anyPort, "--max-body", "lots"}, "--max-body"},
-		{[]string{anyPort, "--max-body", "0"}, "--max-body 0: must be at least 1"},
-		{[]string{anyPort, "--max-body", "-1"}, "--max-body -1: must be at least 1"},
+		{[]string{anyPort, "--max-body", "0"}, "--max-body 0: must be from 1 to 8388608"},
+		{[]string{anyPort, "--max-body", "8388609"}, "--max-body 8388609: must be from 1 to 8388608"},
+		{[]string{anyPort, "--max-body", "-1"}, "--max-body -1: must be from 1 to 8388608"},
 		{[]string{anyPort, "--advertise", "fe.example:4001"}, `--advertise "fe.example:4001": must be a URL`},
 		{[]string{anyPort, "--advertise", "http://fe.example:4001,http://"}, `--advertise "http://": must be a URL`},
 		{[]string{anyPort, "--advertise", "ftp://fe.example"}, `--advertise "ftp://fe.example": must be a URL`},
-		{[]string{anyPort, "--gossip-listen", "nonsense"}, "--gossip-listen:"},
 		{[]string{anyPort, "--debug-listen", "nonsense"}, "debug port:"},
 		{[]string{anyPort, "--debug-listen", busy.Addr().String()}, "address already in use"},
 	} {

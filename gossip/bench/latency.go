@@ -22,6 +22,8 @@ type latencyTurn struct {
 	strangers float64
 }
 
+func (t latencyTurn) disturbance() float64 { return t.strangers }
+
 // runLatency is the row of the steady changes at one node.
 func runLatency(ctx context.Context, b *bench, rep *report) error {
 	clusters, stop, err := b.startBoth(ctx)
@@ -30,7 +32,8 @@ func runLatency(ctx context.Context, b *bench, rep *report) error {
 	}
 	defer stop()
 	for _, c := range clusters {
-		if _, err := b.latencyOnce(ctx, c, clusters, warmUp); err != nil {
+		_, err := calmly(ctx, b, func() (latencyTurn, error) { return b.latencyOnce(ctx, c, clusters, warmUp) })
+		if err != nil {
 			return err
 		}
 	}
@@ -38,7 +41,9 @@ func runLatency(ctx context.Context, b *bench, rep *report) error {
 	for round := range b.rounds {
 		for _, c := range clusters {
 			finish := b.profileFirst(ctx, "latency", c, round)
-			t, err := b.latencyOnce(ctx, c, clusters, b.duration)
+			t, err := calmly(ctx, b, func() (latencyTurn, error) {
+				return b.latencyOnce(ctx, c, clusters, b.duration)
+			})
 			if err := finish(); err != nil {
 				return err
 			}

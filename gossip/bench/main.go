@@ -56,18 +56,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 
 // options are the command line.
 type options struct {
-	registry string        // path of our binary
-	etcd     string        // path or name of etcd
-	wrk      string        // path or name of wrk
-	dir      string        // parent of the data directories on disk; empty is the system's temporary directory
-	only     string        // names of rows, separated by commas; empty is all
-	rounds   int           // how often each cluster has its turn
-	duration time.Duration // of one turn under load
-	window   time.Duration // of one count of gossip, idle or with heartbeats
-	rate     int           // changes a second in the row "latency"
-	hosts    int           // in the row "heartbeats"
-	entries  int           // in the row "join"
-	profile  string        // directory for CPU profiles of the registry; empty takes none
+	registry  string        // path of our binary
+	etcd      string        // path or name of etcd
+	wrk       string        // path or name of wrk
+	dir       string        // parent of the data directories on disk; empty is the system's temporary directory
+	only      string        // names of rows, separated by commas; empty is all
+	rounds    int           // how often each cluster has its turn
+	duration  time.Duration // of one turn under load
+	window    time.Duration // of one count of gossip, idle or with heartbeats
+	rate      int           // changes a second in the row "latency"
+	hosts     int           // in the row "heartbeats"
+	entries   int           // in the row "join"
+	strangers float64       // percent of the processors that others may take during a turn before it is done again
+	profile   string        // directory for CPU profiles of the registry; empty takes none
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -85,6 +86,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.IntVar(&o.rate, "rate", 1000, "changes a second in the row latency")
 	fs.IntVar(&o.hosts, "hosts", 10_000, "hosts that heartbeat")
 	fs.IntVar(&o.entries, "entries", 200_000, "entries that an empty node gets")
+	fs.Float64Var(&o.strangers, "strangers", 10, "`percent` of the processors that others may take in a turn before it is repeated")
 	fs.StringVar(&o.profile, "profile", "", "write CPU profiles of two nodes, ROW-NODE.prof, to this `directory`")
 	if err := fs.Parse(args); err != nil {
 		return o, err

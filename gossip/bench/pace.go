@@ -52,7 +52,7 @@ func (p pacing) run(ctx context.Context) ([]timing, error) {
 		all = append(all, some...)
 	}
 	if want := elapsed.Seconds() * float64(p.rate); err == nil && float64(len(all)) < 0.9*want {
-		err = fmt.Errorf("%d requests were done of %.0f that were due", len(all), want)
+		err = fmt.Errorf("%w: %d requests were done of %.0f that were due", errDisturbed, len(all), want)
 	}
 	return all, err
 }

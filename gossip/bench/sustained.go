@@ -26,6 +26,8 @@ type sustainedTurn struct {
 	strangers float64
 }
 
+func (t sustainedTurn) disturbance() float64 { return t.strangers }
+
 // runSustained is the row of the changes at one node, as many as it takes.
 func runSustained(ctx context.Context, b *bench, rep *report) error {
 	clusters, stop, err := b.startBoth(ctx)
@@ -43,7 +45,9 @@ func runSustained(ctx context.Context, b *bench, rep *report) error {
 	for round := range b.rounds {
 		for _, c := range clusters {
 			finish := b.profileFirst(ctx, "sustained", c, round)
-			t, err := b.sustainedOnce(ctx, c, clusters, watchedDir, connections[c.name], b.duration)
+			t, err := calmly(ctx, b, func() (sustainedTurn, error) {
+				return b.sustainedOnce(ctx, c, clusters, watchedDir, connections[c.name], b.duration)
+			})
 			if err := finish(); err != nil {
 				return err
 			}
@@ -63,7 +67,9 @@ func runSustained(ctx context.Context, b *bench, rep *report) error {
 func (b *bench) climb(ctx context.Context, c *cluster, all []*cluster) (int, error) {
 	best, rate := 0, 0.0
 	for n := firstConnections; n <= lastConnections; n *= 2 {
-		t, err := b.sustainedOnce(ctx, c, all, watchedDir, n, ladderTurn)
+		t, err := calmly(ctx, b, func() (sustainedTurn, error) {
+			return b.sustainedOnce(ctx, c, all, watchedDir, n, ladderTurn)
+		})
 		if err != nil {
 			return 0, err
 		}

@@ -39,7 +39,12 @@ func (a *api) version(w http.ResponseWriter, _ *http.Request) {
 	}{etcdServerVersion, etcdClusterVersion, a.opts.Version})
 }
 
+// health is for those who ask as they asked etcd; /readyz says what is missing.
 func (a *api) health(w http.ResponseWriter, _ *http.Request) {
+	if a.opts.Refuse != nil && a.opts.Refuse() != nil {
+		writeText(w, http.StatusServiceUnavailable, `{"health":"false"}`)
+		return
+	}
 	writeText(w, http.StatusOK, `{"health":"true"}`)
 }
 

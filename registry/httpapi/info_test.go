@@ -124,10 +124,13 @@ func TestRefuse(t *testing.T) {
 	if got := store.Stats(); got.Files+got.Dirs+got.Watchers != 0 {
 		t.Errorf("something was done: %+v", got)
 	}
-	for _, target := range []string{"/v2/machines", "/v2/members", "/v2/stats/store", "/version", "/health"} {
+	for _, target := range []string{"/v2/machines", "/v2/members", "/v2/stats/store", "/version", "/livez"} {
 		if w := call(h, "GET", target, ""); w.Code != http.StatusOK {
 			t.Errorf("%s: %d", target, w.Code)
 		}
+	}
+	if w := call(h, "GET", "/health", ""); w.Code != http.StatusServiceUnavailable || w.Body.String() != `{"health":"false"}` {
+		t.Errorf("/health: %d %s", w.Code, w.Body)
 	}
 	if w := call(h, "PATCH", "/v2/keys/a", ""); w.Code != http.StatusMethodNotAllowed {
 		t.Errorf("PATCH: %d", w.Code)
@@ -136,6 +139,7 @@ func TestRefuse(t *testing.T) {
 	if w := call(h, "PUT", "/v2/keys/a", "value=1"); w.Code != http.StatusCreated {
 		t.Errorf("a node that is ready answers %d %s", w.Code, w.Body)
 	}
+	wantBodies(t, h, map[string]string{"/health": `{"health":"true"}`})
 }
 
 func TestStatsStoreCounts(t *testing.T) {
