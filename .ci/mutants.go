@@ -84,8 +84,8 @@ var mutants = []mutant{
 
 // runs are the tests that must fail, the quick one first.
 var runs = [][]string{
-	{"-run", "TestJoin|TestLease|TestReset|TestMerge", "-count=1", "-rapid.checks=3000", "-rapid.nofailfile", "./registry"},
-	{"-run", "TestSimulation", "-count=1", "-failfast", "-sim.seeds=300", "./cmd/registry"},
+	{"./registry", "-run", "TestJoin|TestLease|TestReset|TestMerge", "-count=1", "-rapid.checks=3000", "-rapid.nofailfile"},
+	{"./cmd/registry", "-run", "TestSimulation", "-count=1", "-failfast", "-sim.seeds=300"},
 }
 
 func main() {
@@ -104,7 +104,7 @@ func main() {
 		by := ""
 		for _, args := range runs {
 			if killed(overlay, args) {
-				by = args[len(args)-1]
+				by = args[0]
 				break
 			}
 		}

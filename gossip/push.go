@@ -14,6 +14,11 @@ import (
 // faster.
 const chunkSize = 64 << 10
 
+// pushGap is the least time between two sends to a peer. The first change after a calm
+// goes at once; those that follow close behind share a connection, whose set-up costs far
+// more than what it carries.
+const pushGap = 2 * time.Millisecond
+
 // Pauses after a failed send, jittered. The first is short, because most failures are
 // single ones.
 const (
@@ -169,13 +174,9 @@ func (n *Node) drain(ctx context.Context, p *peer) bool {
 			return true
 		default:
 			pause = firstPause
-		}
-		select {
-		case <-ctx.Done():
-			return false
-		case <-p.gone:
-			return false
-		default:
+			if !sleep(ctx, p.gone, pushGap) {
+				return false
+			}
 		}
 	}
 }

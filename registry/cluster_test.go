@@ -121,10 +121,13 @@ func (c *trio) pass(d time.Duration, nodes ...int) {
 	}
 }
 
+// testTTL is the lease of the entries in these tests.
+const testTTL = 10 * time.Second
+
 // beat is a heartbeat at a node.
-func (c *trio) beat(i int, key Key, ttl time.Duration) *Event {
+func (c *trio) beat(i int, key Key) *Event {
 	c.t.Helper()
-	e, err := c.stores[i].Put(key, PutOptions{Value: "v", TTL: ttl})
+	e, err := c.stores[i].Put(key, PutOptions{Value: "v", TTL: testTTL})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -147,12 +150,12 @@ func (c *trio) wantEverywhere(want bool, key Key, nodes ...int) {
 	}
 }
 
-// owner returns the author of a key's record as a node knows it, 0 for none.
-func (c *trio) owner(i int, key Key) uint64 {
+// owner returns the author of the record of /f/a as a node knows it, 0 for none.
+func (c *trio) owner(i int) uint64 {
 	s := c.stores[i]
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if at, err := s.tree.find(key); err == nil && at.node.rec != nil {
+	if at, err := s.tree.find("/f/a"); err == nil && at.node.rec != nil {
 		return at.node.rec.author.id
 	}
 	return 0

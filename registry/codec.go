@@ -172,8 +172,8 @@ type deltaHead struct {
 	spans uint64
 }
 
-func (h deltaHead) append(b []byte) []byte {
-	b = append(b, wireVersion, h.flags)
+func (h deltaHead) encode() []byte {
+	b := []byte{wireVersion, h.flags}
 	if h.flags&deltaReset != 0 {
 		b = binary.AppendUvarint(appendFixed(b, h.token), h.part)
 	}

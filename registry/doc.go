@@ -16,4 +16,16 @@
 // repeats the value and the TTL of a live lease moves its deadline and gets a new
 // index, but it is no event: it wakes no watch and takes no history. See
 // [Options.RenewalEvents] for etcd's stricter behaviour.
+//
+// What replicates are records. Each write makes one: what became of a key, with a
+// version from a hybrid logical clock that decides, in merge.go, which of two records
+// stands, in whatever order they come. A record is put into circulation by an author, one
+// run of one node, under the next number of it; so what a store has seen is told by one
+// number for each author ([Store.Digest]), and what another lacks is found by comparing
+// ([Store.Delta], [Store.OwnDelta], [Store.Apply]). Removals are records, too, and are
+// kept for [Options.Retention]. The author of an entry's record keeps its lease: renewals
+// that come to another store are passed on ([Store.Outbox], [Store.Mail]), and the leases
+// of authors that are gone ([Store.Alive]) begin to run everywhere. Whoever joins the
+// store to a network carries these bytes and need not understand them.
+// docs/replication.md has the guarantees and the format.
 package registry

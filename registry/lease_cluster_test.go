@@ -7,12 +7,10 @@ import (
 
 // These tests are the table of situations of a lease, a row each.
 
-const testTTL = 10 * time.Second
-
 // A heartbeat at the owner travels nowhere, and wakes nobody.
 func TestLeaseHeartbeatAtOwner(t *testing.T) {
 	inBubbleTrio(t, 3, Options{}, func(c *trio) {
-		first := c.beat(0, "/f/a", testTTL)
+		first := c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		watch, err := c.stores[1].Watch("/f", WatchOptions{Recursive: true, Stream: true})
 		if err != nil {
@@ -23,7 +21,7 @@ func TestLeaseHeartbeatAtOwner(t *testing.T) {
 		last := first.Index()
 		for range 20 {
 			time.Sleep(3 * time.Second)
-			e := c.beat(0, "/f/a", testTTL)
+			e := c.beat(0, "/f/a")
 			if e.Index() <= last || e.Prev == nil {
 				t.Errorf("the answer shows index %d after %d, prevNode %v", e.Index(), last, e.Prev)
 			}
@@ -32,7 +30,7 @@ func TestLeaseHeartbeatAtOwner(t *testing.T) {
 		if c.stores[0].self.have != before || c.stores[0].Outbox(2, 1<<20) != nil {
 			t.Error("a heartbeat has something to send")
 		}
-		if watch.take(); len(watch.queue) > 0 {
+		if len(watch.queue) > 0 {
 			t.Error("a watch was woken")
 		}
 		c.wantEverywhere(true, "/f/a", 0, 1, 2)
@@ -47,11 +45,11 @@ func TestLeaseExpiryAgainstTakeover(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			inBubbleTrio(t, 3, Options{}, func(c *trio) {
-				c.beat(0, "/f/a", testTTL)
+				c.beat(0, "/f/a")
 				c.exchange(0, 1, 2)
 				time.Sleep(testTTL - time.Second)
 				c.stores[1].Alive([]uint64{2, 3}) // node 1 takes node 0 for dead
-				c.beat(1, "/f/a", testTTL)
+				c.beat(1, "/f/a")
 				time.Sleep(time.Second + time.Millisecond)
 				c.wantEverywhere(false, "/f/a", 0) // it has run out there
 				c.stores[1].Alive([]uint64{1, 2, 3})
@@ -70,23 +68,23 @@ func TestLeaseExpiryAgainstTakeover(t *testing.T) {
 // that the owner; hosts that go round never change it.
 func TestLeaseHeartbeatElsewhere(t *testing.T) {
 	inBubbleTrio(t, 3, Options{}, func(c *trio) {
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		for i := range 200 { // ten minutes behind a balancer
 			c.pass(3*time.Second, 0, 1, 2)
-			c.beat(i%3, "/f/a", testTTL)
+			c.beat(i%3, "/f/a")
 			c.exchange(0, 1, 2)
-			if owner := c.owner(i%3, "/f/a"); owner != 1 {
+			if owner := c.owner(i%3); owner != 1 {
 				t.Fatalf("the owner is %d after %d heartbeats", owner, i)
 			}
 			c.wantEverywhere(true, "/f/a", 0, 1, 2)
 		}
 		for range 3 {
 			c.pass(3*time.Second, 0, 1, 2)
-			c.beat(2, "/f/a", testTTL)
+			c.beat(2, "/f/a")
 		}
 		c.exchange(0, 1, 2)
-		if owner := c.owner(0, "/f/a"); owner != 3 {
+		if owner := c.owner(0); owner != 3 {
 			t.Errorf("after three heartbeats in a row at node 2 the owner is %d", owner)
 		}
 		c.pass(testTTL+time.Second, 0, 1, 2)
@@ -97,15 +95,15 @@ func TestLeaseHeartbeatElsewhere(t *testing.T) {
 // An owner that does not answer a heartbeat within a quarter of the TTL loses the lease.
 func TestLeaseOwnerSilent(t *testing.T) {
 	inBubbleTrio(t, 3, Options{}, func(c *trio) {
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
-		c.beat(1, "/f/a", testTTL)
+		c.beat(1, "/f/a")
 		c.pass(testTTL/4-300*time.Millisecond, 1, 2)
-		if owner := c.owner(1, "/f/a"); owner != 1 {
+		if owner := c.owner(1); owner != 1 {
 			t.Errorf("taken over early, by %d", owner)
 		}
 		c.pass(time.Second, 1, 2)
-		if owner := c.owner(2, "/f/a"); owner != 2 {
+		if owner := c.owner(2); owner != 2 {
 			t.Errorf("the owner is %d", owner)
 		}
 	})
@@ -116,8 +114,8 @@ func TestLeaseOwnerSilent(t *testing.T) {
 func TestLeaseOrphans(t *testing.T) {
 	inBubbleTrio(t, 4, Options{}, func(c *trio) {
 		c.alive(0, 1, 2)
-		c.beat(0, "/f/dead", testTTL)
-		c.beat(0, "/f/moves", testTTL)
+		c.beat(0, "/f/dead")
+		c.beat(0, "/f/moves")
 		c.exchange(0, 1, 2)
 		time.Sleep(testTTL / 2)
 		c.alive(1, 2)
@@ -126,7 +124,7 @@ func TestLeaseOrphans(t *testing.T) {
 		if got := c.stores[1].Stats().Replication.Orphans; got != 2 {
 			t.Errorf("%d orphans", got)
 		}
-		c.beat(2, "/f/moves", testTTL)
+		c.beat(2, "/f/moves")
 		c.alive(1, 2, 3) // a late joiner
 		c.exchange(1, 2, 3)
 		c.wantEverywhere(true, "/f/dead", 3)
@@ -140,21 +138,21 @@ func TestLeaseOrphans(t *testing.T) {
 // brings back what the others have let go and it still holds.
 func TestLeaseOwnerReturns(t *testing.T) {
 	inBubbleTrio(t, 3, Options{}, func(c *trio) {
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		away := func(d time.Duration) {
 			c.alive(1, 2)
 			c.stores[0].Alive([]uint64{1})
 			for end := time.Now().Add(d); time.Now().Before(end); {
 				c.pass(3*time.Second, 1, 2)
-				c.beat(0, "/f/a", testTTL)
+				c.beat(0, "/f/a")
 			}
 		}
 		away(testTTL / 2)
 		c.alive(0, 1, 2)
 		c.pass(2*testTTL-time.Second, 0, 1, 2)
 		c.wantEverywhere(false, "/f/a", 0, 1, 2) // nobody has said it for long
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		away(2 * testTTL)
 		c.wantEverywhere(false, "/f/a", 1, 2)
@@ -168,13 +166,13 @@ func TestLeaseOwnerReturns(t *testing.T) {
 func TestLeaseOwnerNewBoot(t *testing.T) {
 	inBubbleTrio(t, 4, Options{}, func(c *trio) {
 		c.alive(0, 1, 2)
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		c.alive(3, 1, 2) // node 3 is the new boot of node 0
 		c.exchange(3, 1, 2)
 		c.wantEverywhere(true, "/f/a", 3, 1, 2)
 		c.pass(testTTL/2, 3, 1, 2)
-		c.beat(3, "/f/a", testTTL)
+		c.beat(3, "/f/a")
 		c.pass(testTTL-time.Second, 3, 1, 2)
 		c.wantEverywhere(true, "/f/a", 3, 1, 2)
 		c.pass(2*time.Second, 3, 1, 2)
@@ -185,7 +183,7 @@ func TestLeaseOwnerNewBoot(t *testing.T) {
 // A process that was stopped gives all leases the time that it was.
 func TestLeasePause(t *testing.T) {
 	inBubbleTrio(t, 1, Options{}, func(c *trio) {
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		time.Sleep(time.Second)
 		s := c.stores[0]
 		s.setBeat(time.Now().Add(-30 * time.Second)) // as if Run had last been awake then
@@ -204,7 +202,7 @@ func TestLeasePause(t *testing.T) {
 func TestLeaseMassLoss(t *testing.T) {
 	inBubbleTrio(t, 2, Options{}, func(c *trio) {
 		for i := range 1000 {
-			c.beat(0, Key("/f/"+string(rune('a'+i%26))).Child(string(rune('a'+i/26))), testTTL)
+			c.beat(0, Key("/f/"+string(rune('a'+i%26))).Child(string(rune('a'+i/26))))
 		}
 		c.exchange(0, 1)
 		c.pass(testTTL+200*time.Millisecond, 0, 1)
@@ -218,7 +216,7 @@ func TestLeaseMassLoss(t *testing.T) {
 // is gone.
 func TestLeaseReading(t *testing.T) {
 	inBubbleTrio(t, 2, Options{}, func(c *trio) {
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1)
 		ttl := func(i int) int64 {
 			r, err := c.stores[i].Get("/f/a", GetOptions{})

@@ -148,7 +148,7 @@ const adoptAbove = 64
 // adoptLocked puts the records of the oldest authors that are gone into the circulation
 // of this node, so that their number is bounded however often nodes start anew. The
 // versions stay as they are. The author that is the youngest alive does it for all.
-func (s *Store) adoptLocked(now time.Time) {
+func (s *Store) adoptLocked() {
 	var gone []*author
 	for id, a := range s.authors {
 		switch {
@@ -161,7 +161,7 @@ func (s *Store) adoptLocked(now time.Time) {
 	slices.SortFunc(gone, func(a, b *author) int { return cmpID(a.id, b.id) })
 	for _, a := range gone[:max(len(gone)-adoptAbove, 0)] {
 		for _, r := range a.log.Values() {
-			s.adoptRecordLocked(now, r)
+			s.adoptRecordLocked(r)
 		}
 	}
 }
@@ -173,7 +173,7 @@ func cmpID(a, b uint64) int {
 	return 1
 }
 
-func (s *Store) adoptRecordLocked(now time.Time, old *record) {
+func (s *Store) adoptRecordLocked(old *record) {
 	if old.kind.lives() && old.is(leased) || old.moves == math.MaxUint8 {
 		return // a lease ends by itself or is taken over
 	}

@@ -210,15 +210,15 @@ func (p *packer) finish() (delta, then []byte) {
 		if p.spans == 0 {
 			return nil, nil
 		}
-		return append(head.append(nil), p.body...), p.d.append(nil)
+		return append(head.encode(), p.body...), p.d.append(nil)
 	case p.spans > 0:
 		head.flags, head.token, head.part = deltaReset, p.d.token, p.d.part
 		p.d.part++
-		return append(head.append(nil), p.body...), p.d.append(nil)
+		return append(head.encode(), p.body...), p.d.append(nil)
 	default:
 		head.flags, head.token, head.part = deltaReset|deltaLast, p.d.token, p.d.part
 		marks := p.store.digestLocked()
-		return marks.append(head.append(nil)), marks.append(nil)
+		return marks.append(head.encode()), marks.append(nil)
 	}
 }
 

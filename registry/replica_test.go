@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -88,8 +89,8 @@ func TestManyBoots(t *testing.T) {
 			c.stores[1].Alive([]uint64{1, 2, o.Author})
 			c.stores[boot].Alive([]uint64{1, 2, o.Author})
 			c.send(0, boot)
-			c.beat(boot, "/f/a", testTTL)
-			put(t, c.stores[boot], "/creds/last", file(fmt.Sprint(i)))
+			c.beat(boot, "/f/a")
+			put(t, c.stores[boot], "/creds/last", file(strconv.Itoa(i)))
 			if i%2 == 0 {
 				put(t, c.stores[boot], Key(fmt.Sprint("/creds/boot", i)), file("x"))
 			}
@@ -121,7 +122,7 @@ func TestClockSkew(t *testing.T) {
 				put(t, c.stores[2], "/k", file("skewed"))
 				put(t, c.stores[2], "/d/x", file("skewed"))
 				c.exchange(0, 1, 2)
-				if ahead := time.UnixMicro(int64(c.stores[0].clock.last)).Sub(time.Now()); ahead > maxSkew {
+				if ahead := time.Until(time.UnixMicro(int64(c.stores[0].clock.last))); ahead > maxSkew {
 					t.Errorf("the clock of node 0 has moved by %v", ahead)
 				}
 				put(t, c.stores[0], "/k", file("right"))
@@ -136,7 +137,7 @@ func TestClockSkew(t *testing.T) {
 				}
 				c.wantEverywhere(false, "/d/x", 0, 1, 2)
 				c.wantEverywhere(true, "/d/y", 0, 1, 2)
-				c.beat(2, "/f/a", testTTL)
+				c.beat(2, "/f/a")
 				c.exchange(0, 1, 2)
 				c.pass(testTTL-time.Second, 0, 1, 2)
 				c.wantEverywhere(true, "/f/a", 0, 1, 2)
@@ -152,14 +153,14 @@ func TestClockSkew(t *testing.T) {
 func TestObjection(t *testing.T) {
 	inBubbleTrio(t, 4, Options{}, func(c *trio) {
 		c.alive(0, 1, 2)
-		c.beat(0, "/f/a", testTTL)
+		c.beat(0, "/f/a")
 		c.exchange(0, 1, 2)
 		c.alive(1, 2)
 		c.stores[3].Alive([]uint64{4}) // the new boot of node 0, alone
 		c.stores[3].clock.skew = -time.Hour
 		for range 6 {
 			c.pass(3*time.Second, 1, 2)
-			c.beat(3, "/f/a", testTTL)
+			c.beat(3, "/f/a")
 		}
 		c.wantEverywhere(false, "/f/a", 1, 2)
 		c.alive(1, 2, 3)
@@ -199,7 +200,7 @@ func TestAloneNothingGrows(t *testing.T) {
 			put(t, s, key, file("v"))
 			remove(t, s, key)
 		}
-		c.beat(0, "/f/x", testTTL)
+		c.beat(0, "/f/x")
 		time.Sleep(2 * testTTL)
 		if st := s.Stats().Replication; st.Removals != 0 || s.self.log.Len() != 1 || len(s.graves.order) != 0 || st.Pending != 0 {
 			t.Errorf("%+v, %d records", st, s.self.log.Len())
@@ -225,7 +226,7 @@ func TestBadRecords(t *testing.T) {
 	}
 	future := appendRecord(nil, incoming{record: &record{key: "/future", time: uint64(now.Add(25 * time.Hour).UnixMicro()), node: 2, author: by, seq: 4, kind: kindFile, action: Set}})
 	records := [][]byte{good(1, "/a"), {3, 99, 1, 0}, good(2, "/../x"), {1, 0}, future, good(5, "/b")}
-	delta := spanHead{author: 2, span: span{0, 5}, records: uint64(len(records))}.append(deltaHead{spans: 1}.append(nil))
+	delta := spanHead{author: 2, span: span{0, 5}, records: uint64(len(records))}.append(deltaHead{spans: 1}.encode())
 	for _, r := range records {
 		delta = append(delta, r...)
 	}

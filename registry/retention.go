@@ -28,7 +28,7 @@ func (s *Store) upkeep() {
 	s.forgetLocked(now)
 	if now.Sub(s.pruned) >= pruneInterval {
 		s.pruned = now
-		s.adoptLocked(now)
+		s.adoptLocked()
 		s.pruneAuthorsLocked()
 	}
 }

@@ -88,7 +88,7 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 		return nil, errors.Join(err, n.closeMark())
 	}
 	n.store = registry.New(options)
-	if err := n.open(version); err != nil {
+	if err := n.open(version); err != nil { //nolint:contextcheck // gossip bounds the look-up of its own address itself
 		n.close()
 		return nil, errors.Join(err, n.closeMark())
 	}

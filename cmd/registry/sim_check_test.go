@@ -3,8 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"testing/synctest"
@@ -201,5 +201,5 @@ func (s *sim) checkDigests(a, b *simNode) {
 		}
 		time.Sleep(simTick)
 	}
-	s.failf("the digests of %v and %v differ:\n%s\n%s", a, b, fmt.Sprintf("%x", a.store.Digest()), fmt.Sprintf("%x", b.store.Digest()))
+	s.failf("the digests of %v and %v differ:\n%s\n%s", a, b, hex.EncodeToString(a.store.Digest()), hex.EncodeToString(b.store.Digest()))
 }

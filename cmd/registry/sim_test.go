@@ -63,6 +63,7 @@ type sim struct {
 
 // newSim draws a cluster, its hosts and how bad its network is.
 func newSim(t *testing.T, seed uint64) *sim {
+	t.Helper()
 	s := &sim{
 		t: t, seed: seed, rand: rand.New(rand.NewPCG(seed, 1)), net: gossiptest.NewNetwork(seed),
 		began: time.Now(), links: map[[2]int]bool{},

@@ -25,7 +25,7 @@ func Differences() []Difference {
 			"indexes are named in the order of their appearance; the order of all must be the same",
 		},
 		{
-			"foreign-index", "A waitIndex it never gave out is the past or the future.", "A waitIndex of another node (told by 31 tags made from names, so not always) or of an earlier run answers errorCode 401.",
+			"foreign-index", "A waitIndex it never gave out is the past or the future.", "A waitIndex of another node (told by 31 tags that nodes share out among them, so not always with more than 16 nodes) or of an earlier run answers errorCode 401.",
 			"A client that changes nodes must list again instead of missing changes or hanging.", byTest,
 		},
 		{
@@ -73,7 +73,7 @@ func Differences() []Difference {
 			"A TTL that ends after the year 2262 is dropped, always.", "An overflow must not delete.", byStep,
 		},
 		{
-			"body-limit", "Bodies above 10 MiB: 400 and errorCode 210.", "Bodies above 1 MiB (a flag): 413 and errorCode 210.",
+			"body-limit", "Bodies above 10 MiB: 400 and errorCode 210.", "Bodies above 1 MiB (a flag, up to 8 MiB): 413 and errorCode 210.",
 			"A registry holds addresses; memory is bounded.", byStep,
 		},
 		{
