@@ -76,7 +76,7 @@ var mutants = []mutant{
 		"		if from, wanted := a.wants(m, listed); wanted && !p.full() && a == s.self && false {\n"},
 	{"records of others are no events here", "registry/merge.go",
 		"	s.yieldLocked(now, node, at.node)\n	s.publishLocked(e, silent)\n",
-		"	s.yieldLocked(now, node, at.node)\n	s.publishLocked(e, true)\n"},
+		"	s.yieldLocked(now, node, at.node)\n	s.publishLocked(e, silent || true)\n"},
 	{"a clock that is ahead takes the others along and wins for ever", "registry/clock.go",
 		"	stamp := max(c.last, floor+1)\n",
 		"	stamp := c.last\n"},
