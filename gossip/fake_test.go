@@ -152,6 +152,9 @@ func (f *fake) Lacks(have []byte) bool {
 	return false
 }
 
+// HasGap is always true: what comes out of turn is dropped here.
+func (f *fake) HasGap() bool { return true }
+
 func (f *fake) Apply(_ uint64, delta []byte) (news, gap bool, err error) {
 	f.mu.Lock()
 	slow := f.slow

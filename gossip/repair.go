@@ -36,6 +36,7 @@ type repair struct {
 	lastID  uint64
 	open    map[uint64]*exchange
 	wanted  map[uint64]time.Time // who is to be asked when, by author
+	gaps    map[uint64]time.Time // the same for those that have sent something out of turn
 	asking  map[uint64]bool      // a question is being sent to that author
 	busy    map[uint64]time.Time // not to be asked before, on a first sync
 	partial map[uint64]bool      // authors that answered in full, not ready themselves
@@ -46,7 +47,7 @@ type repair struct {
 func newRepair(n *Node) *repair {
 	return &repair{
 		node: n, kick: make(chan struct{}, 1),
-		open: make(map[uint64]*exchange), wanted: make(map[uint64]time.Time),
+		open: make(map[uint64]*exchange), wanted: make(map[uint64]time.Time), gaps: make(map[uint64]time.Time),
 		asking: make(map[uint64]bool), busy: make(map[uint64]time.Time), partial: make(map[uint64]bool),
 	}
 }
@@ -57,13 +58,16 @@ func (r *repair) want(author uint64) { r.wantAt(author, time.Now()) }
 // wantAny lets some peer be asked at once.
 func (r *repair) wantAny() { r.wantAt(anyPeer, time.Now()) }
 
-// gap lets a peer be asked soon, because it has sent something that others precede.
-func (r *repair) gap(author uint64) { r.wantAt(author, time.Now().Add(gapPause)) }
+// gap lets a peer be asked soon, because it has sent something that others precede, unless
+// those have come by then.
+func (r *repair) gap(author uint64) { r.note(r.gaps, author, time.Now().Add(gapPause)) }
 
-func (r *repair) wantAt(author uint64, at time.Time) {
+func (r *repair) wantAt(author uint64, at time.Time) { r.note(r.wanted, author, at) }
+
+func (r *repair) note(in map[uint64]time.Time, author uint64, at time.Time) {
 	r.mu.Lock()
-	if old, ok := r.wanted[author]; !ok || at.Before(old) {
-		r.wanted[author] = at
+	if old, ok := in[author]; !ok || at.Before(old) {
+		in[author] = at
 	}
 	r.mu.Unlock()
 	fill(r.kick)
@@ -107,28 +111,37 @@ func (r *repair) interval() time.Duration {
 
 // askWanted asks those whose time it is, and returns the time until the next.
 func (r *repair) askWanted(now time.Time) time.Duration {
-	wait := time.Hour
-	var due []uint64
 	r.mu.Lock()
-	for author, at := range r.wanted {
-		if at.After(now) {
-			wait = min(wait, at.Sub(now))
-			continue
-		}
-		delete(r.wanted, author)
-		due = append(due, author)
-	}
+	due, wait := takeDue(r.wanted, now)
+	gaps, next := takeDue(r.gaps, now)
 	r.mu.Unlock()
+	if len(gaps) > 0 && r.node.state.HasGap() {
+		due = append(due, gaps...)
+	}
 	for _, author := range due {
 		p := r.node.peers.get(author)
 		if author == anyPeer {
-			p = r.another(r.node.peers.list())
+			p = pick(r.node.peers.list())
 		}
 		if p != nil {
 			r.ask(p, frameAsk)
 		}
 	}
-	return wait
+	return min(wait, next)
+}
+
+// takeDue removes and returns the authors whose time it is, with the time until the next.
+func takeDue(from map[uint64]time.Time, now time.Time) (due []uint64, wait time.Duration) {
+	wait = time.Hour
+	for author, at := range from {
+		if at.After(now) {
+			wait = min(wait, at.Sub(now))
+			continue
+		}
+		delete(from, author)
+		due = append(due, author)
+	}
+	return due, wait
 }
 
 // pick returns a random peer, nil if there is none.

@@ -33,6 +33,10 @@ type State interface {
 	// is false for a malformed one.
 	Lacks(have []byte) bool
 
+	// HasGap reports whether something is missing here that precedes what is there. What
+	// comes out of turn is often followed at once by what it overtook.
+	HasGap() bool
+
 	// Apply merges a delta that came from the node with the given author id. That
 	// something in it was new here is told by news: it is then passed on where that is
 	// needed. That something before it is missing here is told by gap: it is then

@@ -74,7 +74,7 @@ func TestLeaseHeartbeatElsewhere(t *testing.T) {
 			c.pass(3*time.Second, 0, 1, 2)
 			c.beat(i%3, "/f/a")
 			c.exchange(0, 1, 2)
-			if owner := c.owner(i%3); owner != 1 {
+			if owner := c.owner(i % 3); owner != 1 {
 				t.Fatalf("the owner is %d after %d heartbeats", owner, i)
 			}
 			c.wantEverywhere(true, "/f/a", 0, 1, 2)

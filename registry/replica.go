@@ -60,6 +60,18 @@ func (s *Store) Lacks(have []byte) bool {
 	return lacks
 }
 
+// HasGap tells whether something is missing here that precedes what is there.
+func (s *Store) HasGap() bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for _, a := range s.authors {
+		if len(a.islands) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // Sums that differ although the marks are equal are no matter of a moment once they have
 // been seen to differ in resendAt comparisons; every resendEvery after that it is tried again.
 const (

@@ -264,6 +264,7 @@ func TestRegisterOnServers(t *testing.T) {
 func TestMembersOfARealServer(t *testing.T) {
 	t.Parallel()
 	eachServer(t, func(t *testing.T, c *client.Client) {
+		t.Helper()
 		m, err := c.Members(t.Context())
 		if err != nil || len(m.Members) != 1 || m.Members[0].Name == "" || m.Endpoint != c.Endpoints()[0] {
 			t.Errorf("members %+v, %v", m, err)
