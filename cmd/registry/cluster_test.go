@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -81,7 +82,7 @@ func value(t *testing.T, n *node, key string) string {
 	t.Helper()
 	resp := request(t, "GET", n.URL()+"/v2/keys"+key, "")
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Sprint(resp.StatusCode)
+		return strconv.Itoa(resp.StatusCode)
 	}
 	var got struct{ Node struct{ Value string } }
 	if err := json.NewDecoder(resp.Body).Decode(&got); err != nil {
@@ -225,7 +226,7 @@ func TestTagsGetApart(t *testing.T) {
 		for _, n := range all {
 			tags[n.store.Tag()] = true
 		}
-		return fmt.Sprint(len(tags))
+		return strconv.Itoa(len(tags))
 	})
 	if got := first.store.Tag(); got != tagOf(sameTag[0]) {
 		t.Errorf("the oldest node has tag %d now", got)
@@ -376,7 +377,7 @@ func TestStrangersStayOutside(t *testing.T) {
 		before := metric(t, first, "rollcall_gossip_rejected_total")
 		stranger, stop := runNode(t, cfg)
 		eventually(t, "true", func() string {
-			return fmt.Sprint(metric(t, first, "rollcall_gossip_rejected_total") != before)
+			return strconv.FormatBool(metric(t, first, "rollcall_gossip_rejected_total") != before)
 		})
 		waitMembers(t, first, "dash", "dot")
 		waitMembers(t, stranger, cfg.name)
@@ -401,7 +402,7 @@ func TestNameIsTaken(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	err = second.Run(ctx)
-	if want := fmt.Sprintf(`"dot" at %s`, first.cluster.gossip.Addr()); !errors.Is(err, gossip.ErrNameTaken) || !strings.Contains(err.Error(), want) {
+	if want := `"dot" at ` + first.cluster.gossip.Addr(); !errors.Is(err, gossip.ErrNameTaken) || !strings.Contains(err.Error(), want) {
 		t.Errorf("the second node ended with %v, want %s", err, want)
 	}
 	if got := value(t, first, "/"); got != "" {
