@@ -16,6 +16,9 @@ const (
 	// firstRejoin is the pause after the first attempt to join; it doubles up to the
 	// rejoin interval while no peer is known.
 	firstRejoin = 200 * time.Millisecond
+	// lostAfter is how long nobody must be reached before that is logged: nodes that are
+	// started together are not there at once.
+	lostAfter = 5 * time.Second
 	// unknownRejoin is the longest pause while there are peers and none has answered in full.
 	unknownRejoin = time.Second
 	// joinsAtOnce is how many addresses are tried at the same time: those that do not
@@ -36,7 +39,8 @@ type seeker struct {
 
 	// Only the goroutine of run has what follows.
 	silent map[string]bool // seeds that could not be resolved
-	lost   bool            // the last attempt reached nobody
+	since  time.Time       // when attempts began to reach nobody; zero if the last one did
+	lost   bool            // that has been logged
 }
 
 func newSeeker(n *Node, known *knownPeers) *seeker {
@@ -112,13 +116,17 @@ func (s *seeker) attempt(ctx context.Context, which who) {
 
 // tell logs when addresses cannot be reached any more, or again.
 func (s *seeker) tell(reached, tried int) {
-	if lost := reached == 0; lost != s.lost {
-		s.lost = lost
-		if lost {
-			s.node.log.Warn("no seed or former peer outside the cluster can be joined", "tried", tried)
-		} else {
+	switch now := time.Now(); {
+	case reached > 0:
+		if s.lost {
 			s.node.log.Info("joined", "reached", reached, "tried", tried)
 		}
+		s.lost, s.since = false, time.Time{}
+	case s.since.IsZero():
+		s.since = now
+	case !s.lost && now.Sub(s.since) >= lostAfter:
+		s.lost = true
+		s.node.log.Warn("no seed or former peer outside the cluster can be joined", "tried", tried)
 	}
 }
 
