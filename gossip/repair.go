@@ -12,6 +12,8 @@ const (
 	// answerTimeout is how long nothing of an answer may arrive before another peer is
 	// asked, on a first sync.
 	answerTimeout = 2 * time.Second
+	// firstPartTimeout is how long other questions wait for the first part of an answer.
+	firstPartTimeout = 300 * time.Millisecond
 	// gapPause is the time between a gap and the question for what is missing: most
 	// often it is on its way, on a stream of its own.
 	gapPause = 100 * time.Millisecond
@@ -109,9 +111,19 @@ func (r *repair) interval() time.Duration {
 	return jitter(time.Duration(scale * float64(r.node.cfg.DigestInterval)))
 }
 
-// askWanted asks those whose time it is, and returns the time until the next.
+// askWanted asks those whose time it is, and returns the time until the next. It waits
+// while an answer is arriving: what that brings need not come twice. Before the first sync
+// only that asks, one peer after the other.
 func (r *repair) askWanted(now time.Time) time.Duration {
 	r.mu.Lock()
+	if r.node.Ready() != nil {
+		clear(r.wanted)
+		clear(r.gaps)
+	}
+	if r.arrivesLocked(now) {
+		r.mu.Unlock()
+		return gapPause
+	}
 	due, wait := takeDue(r.wanted, now)
 	gaps, next := takeDue(r.gaps, now)
 	r.mu.Unlock()
@@ -128,6 +140,17 @@ func (r *repair) askWanted(now time.Time) time.Duration {
 		}
 	}
 	return min(wait, next)
+}
+
+// arrivesLocked reports whether parts of an answer are arriving, or may be about to.
+func (r *repair) arrivesLocked(now time.Time) bool {
+	for _, x := range r.open {
+		since := now.Sub(x.last)
+		if !x.failed && (since < firstPartTimeout || x.parts > 0 && since < answerTimeout) {
+			return true
+		}
+	}
+	return false
 }
 
 // takeDue removes and returns the authors whose time it is, with the time until the next.
@@ -232,6 +255,17 @@ func (r *repair) ask(p *peer, kind frameKind) {
 		r.mu.Unlock()
 		fill(r.kick)
 	})
+}
+
+// askBack asks a peer that has asked itself and has something that is missing here, unless
+// an answer is arriving or the first sync goes on.
+func (r *repair) askBack(p *peer) {
+	r.mu.Lock()
+	arrives := r.arrivesLocked(time.Now())
+	r.mu.Unlock()
+	if !arrives && r.node.Ready() == nil {
+		r.ask(p, frameAskBack)
+	}
 }
 
 // forget drops what is known of peers that are gone.

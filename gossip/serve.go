@@ -68,7 +68,7 @@ func (s *server) answer(ctx context.Context, f frame) {
 	id, digest := f.id()
 	s.sendMissing(ctx, p, id, digest)
 	if f.kind == frameAsk && s.node.state.Lacks(digest) {
-		s.node.repair.ask(p, frameAskBack)
+		s.node.repair.askBack(p)
 	}
 }
 

@@ -97,7 +97,7 @@ func TestBusyAnswers(t *testing.T) {
 			first.state.publish(string(make([]byte, 60000)))
 		}
 		var nodes []*member
-		for i := 1; i <= 6; i++ {
+		for i := 1; i <= 12; i++ {
 			nodes = append(nodes, c.start(i, addrs(0, 1)))
 		}
 		c.until(time.Minute, "all have all", func() bool { return have(nodes, 120) && ready(nodes) })
