@@ -15,6 +15,8 @@ type author struct {
 	alive bool
 
 	have    uint64 // every record up to this number has been seen
+	again   uint64 // while it is sent again: how far that has come
+	resend  bool   // what was seen is to be sent again, since some of it was let go
 	islands []span // what has been seen beyond it, in order
 	log     btree.Map[uint64, *record]
 	derived int // expiries in log that do not travel
@@ -26,11 +28,9 @@ type author struct {
 	sums [2]uint64
 	// incomplete: what is here of the author may lack what expired while it was away.
 	incomplete bool
-	// mismatches counts comparisons in a row in which a peer with equal marks had other sums.
-	mismatches int
-
 	outbox     outbox
 	complained time.Time // when the log was last told of a bad record
+	touched    time.Time // when it was last looked up
 }
 
 // span is a range of numbers: after from, up to to.
@@ -90,6 +90,10 @@ func (a *author) isSpent() bool { return !a.alive && a.log.Len() == a.derived &&
 
 // saw notes that everything in a span has been seen.
 func (a *author) saw(s span) {
+	if a.resend && s.from <= a.again {
+		a.again = max(a.again, s.to)
+		a.resend = a.again < a.have
+	}
 	if s.to <= a.have {
 		return
 	}
@@ -132,7 +136,13 @@ func (a *author) has(seq uint64) bool {
 	return slices.ContainsFunc(a.islands, func(s span) bool { return s.from < seq && seq <= s.to })
 }
 
-// forget takes back what is known to have been seen, so that it comes once more.
-func (a *author) forget() {
-	a.have, a.islands, a.incomplete, a.mismatches = 0, nil, false, 0
+// offers returns the number up to which this node can pass on all that counts.
+func (a *author) offers() uint64 {
+	if a.resend {
+		return a.again
+	}
+	return a.have
 }
+
+// askAgain lets all that has been seen come once more.
+func (a *author) askAgain() { a.again, a.resend, a.incomplete = 0, a.have > 0, false }

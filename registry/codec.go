@@ -17,20 +17,24 @@ const (
 
 	// maxRecord is how large one record may be, with its key and value.
 	maxRecord = 9 << 20
+	// maxSeq is the highest number that an author can come to.
+	maxSeq = 1 << 62
 	// maxKey is how long a key may be: the length of a request line that net/http takes is
 	// bounded by a megabyte, too.
 	maxKey = 1 << 20
 
 	// What is set in the second byte of a digest or a delta.
-	digestEmpty = 1 << 0 // the node holds nothing yet
-	digestReset = 1 << 1 // its copy is being replaced: a token and the number of the next part follow
-	deltaReset  = 1 << 0 // part of what replaces a copy: a token and the part's number follow
-	deltaLast   = 1 << 1 // the last part: the marks up to which it replaces follow the spans
+	digestEmpty   = 1 << 0 // the node holds nothing yet
+	digestUnclean = 1 << 2 // its copy was to be replaced, and that has not come to an end
+	digestReset   = 1 << 1 // its copy is being replaced: a token and the number of the next part follow
+	deltaReset    = 1 << 0 // part of what replaces a copy: a token and the part's number follow
+	deltaLast     = 1 << 1 // the last part: the marks up to which it replaces follow the spans
 
 	spanWithheld = 1 << 0 // without the entries that have expired at the sender because their owner is gone
 
 	markUncertain = 1 << 0 // the sums are left out
 	markAlive     = 1 << 1 // the node sees the author alive
+	markResend    = 1 << 2 // all is to be sent again, from the number on that follows
 
 	recordQuiet    = 1 << 0
 	recordLeased   = 1 << 1 // a TTL follows
@@ -108,6 +112,7 @@ type digest struct {
 // mark is how far a node has seen an author.
 type mark struct {
 	have  uint64
+	again uint64 // with markResend
 	flags byte
 	sums  [2]uint64
 }
@@ -126,6 +131,9 @@ func (d *digest) append(b []byte) []byte {
 	for _, id := range ids {
 		m := d.marks[id]
 		b = append(binary.AppendUvarint(appendFixed(b, id), m.have), m.flags)
+		if m.flags&markResend != 0 {
+			b = binary.AppendUvarint(b, m.again)
+		}
 		if m.flags&markUncertain == 0 {
 			b = appendFixed(appendFixed(b, m.sums[0]), m.sums[1])
 		}
@@ -153,6 +161,9 @@ func parseDigest(b []byte) (*digest, error) {
 	for range n {
 		id := r.fixed()
 		m := mark{have: r.uvarint(), flags: r.byte()}
+		if m.flags&markResend != 0 {
+			m.again = r.uvarint()
+		}
 		if m.flags&markUncertain == 0 {
 			m.sums = [2]uint64{r.fixed(), r.fixed()}
 		}
@@ -199,20 +210,22 @@ func (r *reader) deltaHead() (deltaHead, error) {
 type spanHead struct {
 	author uint64
 	span
-	flags   byte
-	records uint64
+	flags     byte
+	forgotten uint64 // the highest number of a removal that the sender no longer holds
+	records   uint64
 }
 
 func (h spanHead) append(b []byte) []byte {
 	b = binary.AppendUvarint(appendFixed(b, h.author), h.from)
 	b = append(binary.AppendUvarint(b, h.to), h.flags)
-	return binary.AppendUvarint(b, h.records)
+	return binary.AppendUvarint(binary.AppendUvarint(b, h.forgotten), h.records)
 }
 
 func (r *reader) spanHead() (spanHead, error) {
 	h := spanHead{author: r.fixed()}
-	h.from, h.to, h.flags, h.records = r.uvarint(), r.uvarint(), r.byte(), r.uvarint()
-	if r.bad || h.to < h.from || h.author == 0 {
+	h.from, h.to, h.flags = r.uvarint(), r.uvarint(), r.byte()
+	h.forgotten, h.records = r.uvarint(), r.uvarint()
+	if r.bad || h.to < h.from || h.to > maxSeq || h.forgotten > maxSeq || h.author == 0 {
 		return h, fmt.Errorf("delta: span: %w", errMalformed)
 	}
 	return h, nil

@@ -32,6 +32,11 @@ func (s *Store) contestLocked(now time.Time, held *record, in *incoming) {
 		s.objectLocked(now, held.key, in.version())
 		return
 	}
+	for i := range s.delayed {
+		if d := &s.delayed[i]; d.author == in.author && d.seq == in.seq {
+			return
+		}
+	}
 	in.waited = true
 	s.delayed = append(s.delayed, delayed{*in, now.Add(contestDelay)})
 	to := &held.author.outbox
@@ -47,16 +52,20 @@ func (s *Store) objectLocked(now time.Time, key Key, end version) {
 		return
 	}
 	lives := &pendingRenewal{value: at.node.Value, ttl: at.node.TTL(), until: s.leases.time(at.node.lease().deadline)}
+	if s.clock.ahead(now, end.time) > maxAhead {
+		return
+	}
 	if s.assertLocked(now, at.node.rec, end.time+1, lives) {
 		s.stats.reasserted.Add(1)
 	}
 }
 
 // keepPendingLocked takes over a lease whose owner has let it run out while a heartbeat
-// that came here was on its way there: it was answered, so the entry must not go.
+// that came here, now or before the lease went there, was on its way: it was answered, so
+// the entry must not go.
 func (s *Store) keepPendingLocked(now time.Time, end *record) {
 	p := s.pending[end.key]
-	if end.kind == kindExpire && p != nil && !p.yield && p.rec.time == end.time && p.rec.node == end.node {
+	if end.kind == kindExpire && p != nil && p.rec.time == end.time && p.rec.node == end.node {
 		s.takeOverLocked(now, end.key, p)
 	}
 }

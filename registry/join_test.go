@@ -107,7 +107,7 @@ func mergeDrawn(t fataler, s *Store, records ...drawn) {
 		if err != nil {
 			t.Fatalf("%v does not survive the wire: %v", d, err)
 		}
-		s.applyRecords(by, []incoming{back})
+		s.applyRecords(nil, by, []incoming{back})
 	}
 }
 
@@ -129,8 +129,9 @@ func actionOf(k kind) Action {
 // held is what a store holds, as text: the entries with their versions. Removals are not
 // compared: which of them are still needed depends on what came when.
 func held(s *Store) string {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mergeDelayedLocked(time.Now().Add(contestDelay)) // what waits for an objection that does not come
 	var lines []string
 	walk(s.tree.root, func(n *Node) {
 		line := fmt.Sprintf("%s dir=%v %q ttl=%v", n.Key, n.IsDir(), n.Value, n.TTL())
@@ -231,6 +232,11 @@ func sendAll(t fataler, from, to *Store) {
 	for _, a := range from.authors {
 		if last, _, ok := a.log.Max(); ok {
 			a.have = last
+		}
+		for _, d := range from.delayed {
+			if d.author == a {
+				a.have = max(a.have, d.seq)
+			}
 		}
 	}
 	from.mu.Unlock()

@@ -66,6 +66,9 @@ func (s *Store) mergeLocked(now time.Time, in *incoming) bool {
 		s.mergeDirLocked(now, in)
 	default:
 		s.razeLocked(now, r.key, r.version(), r.action)
+		if at, err := s.tree.find(r.key); err == nil && !at.node.IsDir() {
+			s.takeAwayLocked(now, at, r.action, nil) // of the same version
+		}
 		s.buryLocked(now, r, in.residual)
 	}
 	return true
@@ -173,8 +176,9 @@ func (s *Store) mergeFileLocked(now time.Time, in *incoming) {
 	}
 	s.supersedeLocked(now, r)
 	at, err := s.tree.reach(r.key, s.index.next(now), nil)
-	if err != nil {
-		panic("registry: a file above " + string(r.key) + " was not displaced")
+	if err != nil || at.node != nil && at.node.IsDir() {
+		s.foldLocked(now, r) // of the same version as something above or below, which no node writes
+		return
 	}
 	index := s.index.take(now)
 	node := &Node{Key: r.key, Value: in.value, CreatedIndex: index, ModifiedIndex: index, rec: r}
@@ -204,7 +208,8 @@ func (s *Store) mergeDirLocked(now time.Time, in *incoming) {
 	s.supersedeLocked(now, r)
 	at, err := s.tree.reach(r.key, s.index.next(now), nil)
 	if err != nil {
-		panic("registry: a file above " + string(r.key) + " was not displaced")
+		r.retire()
+		return
 	}
 	if at.node == nil {
 		index := s.index.take(now)

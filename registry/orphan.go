@@ -42,6 +42,7 @@ func (s *Store) noteAlive(ids []uint64) []*author {
 	for id, a := range s.authors {
 		if a != s.self && a.alive && !slices.Contains(ids, id) {
 			a.alive = false
+			a.outbox = outbox{}
 			changed = append(changed, a)
 		}
 	}
@@ -67,6 +68,7 @@ func (s *Store) authorLocked(id uint64) *author {
 		a = &author{id: id}
 		s.authors[id] = a
 	}
+	a.touched = time.Now()
 	return a
 }
 
@@ -127,7 +129,7 @@ func (s *Store) welcome(a *author) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if a.incomplete {
-		a.forget()
+		a.askAgain()
 	}
 }
 
@@ -138,9 +140,11 @@ func (s *Store) isElsewhere(r *record) bool { return r != nil && r.author != s.s
 func (s *Store) expireAndWake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.takeOverdueLocked(time.Now())
 	s.planLocked()
 }
+
+// adoptBatch bounds how many records are looked at for that while the mutex is held once.
+const adoptBatch = 512
 
 // adoptAbove is how many authors that are gone may have records of their own.
 const adoptAbove = 64
@@ -154,14 +158,23 @@ func (s *Store) adoptLocked() {
 		switch {
 		case a.alive && id > s.self.id:
 			return
-		case !a.alive && a.log.Len() > 0:
+		case !a.alive && a.log.Len() > a.derived:
 			gone = append(gone, a)
 		}
 	}
 	slices.SortFunc(gone, func(a, b *author) int { return cmpID(a.id, b.id) })
+	left := adoptBatch
 	for _, a := range gone[:max(len(gone)-adoptAbove, 0)] {
-		for _, r := range a.log.Values() {
-			s.adoptRecordLocked(r)
+		from := uint64(0)
+		for left > 0 {
+			var next *record
+			a.log.Ascend(from, func(_ uint64, r *record) bool { next = r; return false })
+			if next == nil {
+				break
+			}
+			s.adoptRecordLocked(next)
+			from = next.seq + 1
+			left--
 		}
 	}
 }

@@ -98,10 +98,17 @@ func (s *Store) yieldLocked(now time.Time, n, prev *Node) {
 	}
 }
 
+// takeOverBatch bounds how many leases are taken over while the mutex is held once.
+const takeOverBatch = 1024
+
 // takeOverdueLocked takes over the leases whose owners have left a heartbeat without an
 // answer for a quarter of the TTL.
 func (s *Store) takeOverdueLocked(now time.Time) {
+	taken := 0
 	for key, p := range s.pending {
+		if taken == takeOverBatch {
+			return // the rest has its turn at the next upkeep
+		}
 		switch {
 		case p.rec.author.alive && now.Sub(p.since) < p.ttl/4:
 		case p.yield: // the owner has had a heartbeat of its own; it will get this one as long as it matters
@@ -110,6 +117,7 @@ func (s *Store) takeOverdueLocked(now time.Time) {
 			}
 		default:
 			s.takeOverLocked(now, key, p)
+			taken++
 		}
 	}
 }
@@ -139,6 +147,7 @@ func (s *Store) assertLocked(now time.Time, old *record, stamp uint64, p *pendin
 	if held := s.heldLocked(old.key); held != nil && held.kind.lives() {
 		action = Update
 	}
+	s.clock.observe(now, stamp) // so that no other record gets this version
 	s.self.have++
 	s.tellNews()
 	return s.mergeLocked(now, &incoming{
@@ -256,8 +265,10 @@ func (s *Store) takeMail(from uint64, messages []verdictOn) {
 		switch v.verdict {
 		case 0:
 			v.verdict = s.renewForLocked(now, a, v)
-			a.outbox.verdicts = append(a.outbox.verdicts, v)
-			s.tellNews()
+			if a.alive {
+				a.outbox.verdicts = append(a.outbox.verdicts, v)
+				s.tellNews()
+			}
 		case objectNow:
 			s.objectLocked(now, v.key, version{v.time, v.node, true})
 		default:

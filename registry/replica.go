@@ -17,17 +17,34 @@ func (s *Store) Digest() []byte {
 }
 
 func (s *Store) digestLocked() *digest {
+	d := s.marksLocked()
+	for id := range d.marks {
+		if s.authors[id].isSpent() {
+			delete(d.marks, id)
+		}
+	}
+	return d
+}
+
+// marksLocked is a digest with all authors, also those of which nothing is left.
+func (s *Store) marksLocked() *digest {
 	d := &digest{marks: make(map[uint64]mark, len(s.authors))}
 	if s.tree.files+s.tree.dirs+s.graves.byKey.Len() == 0 {
 		d.flags = digestEmpty
 	}
+	if s.unclean {
+		d.flags |= digestUnclean
+	}
 	for id, a := range s.authors {
-		if a.have == 0 && len(a.islands) == 0 || a.isSpent() {
+		if a.have == 0 && len(a.islands) == 0 {
 			continue
 		}
-		m := mark{have: a.have, sums: a.sums}
+		m := mark{have: a.have, again: a.again, sums: a.sums}
 		if a.alive {
 			m.flags = markAlive
+		}
+		if a.resend {
+			m.flags |= markResend | markUncertain
 		}
 		if len(a.islands) > 0 {
 			m.flags |= markUncertain
@@ -47,7 +64,7 @@ func (s *Store) Lacks(have []byte) bool {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.told = max(s.told, d.marks[s.self.id].have)
+	s.outrunLocked(d.marks[s.self.id].have)
 	lacks, same := false, true
 	for id, m := range d.marks {
 		a := s.authors[id]
@@ -58,6 +75,24 @@ func (s *Store) Lacks(have []byte) bool {
 		s.compareSumsLocked(d)
 	}
 	return lacks
+}
+
+// outrunLocked gives this node's records numbers above one that a peer believes to have
+// seen, although this node never came to it: somebody has told it so, and it would take
+// nothing that follows for new.
+func (s *Store) outrunLocked(believed uint64) {
+	if believed <= s.self.have || believed > maxSeq/2 {
+		return
+	}
+	s.log.Error("a peer has seen more of this node's records than there are; all are numbered anew", "have", s.self.have, "peer_has", believed)
+	s.self.have = believed
+	for _, r := range s.self.log.Values() {
+		s.self.log.Delete(r.seq)
+		s.self.have++
+		r.seq = s.self.have
+		s.self.log.Set(r.seq, r)
+	}
+	s.tellNews()
 }
 
 // HasGap tells whether something is missing here that precedes what is there.
@@ -80,29 +115,30 @@ const (
 )
 
 func (s *Store) compareSumsLocked(d *digest) {
+	differ := false
 	for id, m := range d.marks {
 		a := s.authors[id]
-		differ := m.sums[0] != a.sums[0]
-		if a.alive && m.flags&markAlive != 0 {
-			differ = differ || m.sums[1] != a.sums[1]
-		}
-		if !differ {
-			a.mismatches = 0
-			continue
-		}
-		if a.mismatches++; a.mismatches%resendEvery == resendAt {
-			s.stats.mismatches.Add(1)
-			s.log.Warn("another node holds other entries although it has seen the same; they are sent again", "author", id)
-		}
+		differ = differ || m.sums[0] != a.sums[0] || a.alive && m.flags&markAlive != 0 && m.sums[1] != a.sums[1]
+	}
+	if !differ {
+		s.mismatches = 0
+		return
+	}
+	if s.mismatches++; s.mismatches%resendEvery == resendAt {
+		s.stats.mismatches.Add(1)
+		s.log.Warn("another node holds other entries although it has seen the same; everything is sent again")
 	}
 }
 
-// wants returns the number from which on a copy with the given mark wants an author's records.
-func (a *author) wants(m mark, listed bool) (from uint64, wanted bool) {
+// wantsLocked returns the number from which on a copy with the given mark wants an author's
+// records.
+func (s *Store) wantsLocked(a *author, m mark, listed bool) (from uint64, wanted bool) {
 	switch {
-	case a.have > m.have:
+	case m.flags&markResend != 0:
+		return m.again, m.again < a.offers()
+	case a.offers() > m.have:
 		return m.have, listed || !a.isSpent()
-	case a.have == m.have && a.mismatches%resendEvery == resendAt && listed && m.flags&markUncertain == 0:
+	case a.offers() == m.have && s.mismatches%resendEvery == resendAt && listed && m.flags&markUncertain == 0:
 		return 0, true
 	default:
 		return 0, false
@@ -128,7 +164,7 @@ func (s *Store) Delta(have []byte, most int) (delta, then []byte, err error) {
 	p := &packer{store: s, now: time.Now(), d: d, most: most}
 	for _, a := range s.inOrderLocked() {
 		m, listed := d.marks[a.id]
-		if from, wanted := a.wants(m, listed); wanted && !p.full() {
+		if from, wanted := s.wantsLocked(a, m, listed); wanted && !p.full() {
 			p.add(a, from)
 		}
 	}
@@ -165,8 +201,11 @@ func (s *Store) inOrderLocked() []*author {
 
 // needsResetLocked tells whether a copy has not heard of a removal that is forgotten here.
 func (s *Store) needsResetLocked(d *digest) bool {
-	if d.flags&(digestEmpty|digestReset) != 0 {
+	switch {
+	case d.flags&(digestEmpty|digestReset) != 0:
 		return false
+	case d.flags&digestUnclean != 0:
+		return true
 	}
 	for id, a := range s.authors {
 		if a.forgotten > d.marks[id].have {
@@ -190,10 +229,10 @@ func (p *packer) full() bool { return len(p.body) >= p.most }
 
 // add adds the records of an author from a number on, as many as there is room for.
 func (p *packer) add(a *author, from uint64) {
-	head := spanHead{author: a.id, span: span{from, a.have}}
+	head := spanHead{author: a.id, span: span{from, a.offers()}, forgotten: a.forgotten}
 	var records []byte
 	a.log.Ascend(from+1, func(seq uint64, r *record) bool {
-		if seq > a.have {
+		if seq > head.to {
 			return false
 		}
 		if len(p.body)+len(records) >= p.most {
@@ -209,9 +248,19 @@ func (p *packer) add(a *author, from uint64) {
 		}
 		return true
 	})
+	for i := range p.store.delayed { // they wait here, but not on their way
+		if d := &p.store.delayed[i]; d.author == a && d.seq > from && d.seq <= head.to {
+			records = appendRecord(records, d.incoming)
+			head.records++
+		}
+	}
 	p.body = append(head.append(p.body), records...)
 	p.spans++
-	p.d.marks[a.id] = mark{have: head.to, flags: markUncertain}
+	m := mark{have: head.to, flags: markUncertain}
+	if before := p.d.marks[a.id]; before.flags&markResend != 0 && head.to < before.have {
+		m = mark{have: before.have, again: head.to, flags: markUncertain | markResend}
+	}
+	p.d.marks[a.id] = m
 }
 
 // finish returns the delta and the digest after it, nil if the copy lacks nothing.
@@ -229,7 +278,8 @@ func (p *packer) finish() (delta, then []byte) {
 		return append(head.encode(), p.body...), p.d.append(nil)
 	default:
 		head.flags, head.token, head.part = deltaReset|deltaLast, p.d.token, p.d.part
-		marks := p.store.digestLocked()
+		marks := p.store.marksLocked()
+		marks.flags &^= digestUnclean
 		return marks.append(head.encode()), marks.append(nil)
 	}
 }
@@ -241,12 +291,13 @@ func (s *Store) outgoingLocked(now time.Time, r *record) (incoming, bool) {
 		return in, false
 	}
 	if !r.kind.lives() {
-		in.residual = s.leases.time(r.until).Sub(now)
-		return in, in.residual > 0
+		in.residual = max(s.leases.time(r.until).Sub(now), 1) // as long as it is here it travels
+		return in, true
 	}
 	at, err := s.tree.find(r.key)
 	if err != nil || at.node.rec != r {
-		panic("registry: a record without its node: " + string(r.key))
+		s.log.Error("a record has no node; please report it", "key", r.key)
+		return in, false
 	}
 	in.value, in.ttl = at.node.Value, at.node.TTL()
 	if l := at.node.lease(); l != nil && r.author != s.self {
@@ -258,38 +309,36 @@ func (s *Store) outgoingLocked(now time.Time, r *record) (incoming, bool) {
 // applyBatch bounds how many records are merged while the mutex is held once.
 const applyBatch = 64
 
-// Apply merges a delta that came from a node, whose author id does not matter. News tells
+// Apply merges a delta that came from the node with the given author id. News tells
 // whether it held something that this node had not seen, gap whether something before it
 // is missing. A record that is malformed is dropped alone; the error is for a delta that
 // cannot be read on.
-func (s *Store) Apply(_ uint64, delta []byte) (news, gap bool, err error) {
+func (s *Store) Apply(from uint64, delta []byte) (news, gap bool, err error) {
 	r := &reader{b: delta}
 	head, err := r.deltaHead()
 	if err != nil {
 		return false, false, err
 	}
-	if head.flags&deltaReset != 0 {
-		s.beginPart(head)
-	}
+	session := s.beginPart(from, head)
 	for range head.spans {
 		sp, err := r.spanHead()
 		if err != nil {
 			return news, gap, err
 		}
-		n, g, err := s.applySpan(sp, r)
+		n, g, err := s.applySpan(session, sp, r)
 		news, gap = news || n, gap || g
 		if err != nil {
 			return news, gap, err
 		}
 	}
-	if head.flags&deltaReset != 0 {
-		return news, gap, s.endPart(head, r.b)
+	if session != nil {
+		return news, gap, s.endPart(session, head, r.b)
 	}
 	return news, gap, nil
 }
 
 // applySpan merges the records of one author.
-func (s *Store) applySpan(head spanHead, r *reader) (news, gap bool, err error) {
+func (s *Store) applySpan(session *resetSession, head spanHead, r *reader) (news, gap bool, err error) {
 	by := s.author(head.author)
 	batch := make([]incoming, 0, min(head.records, applyBatch))
 	for range head.records {
@@ -306,11 +355,11 @@ func (s *Store) applySpan(head spanHead, r *reader) (news, gap bool, err error) 
 			continue
 		}
 		if batch = append(batch, in); len(batch) == applyBatch {
-			s.applyRecords(by, batch)
+			s.applyRecords(session, by, batch)
 			batch = batch[:0]
 		}
 	}
-	s.applyRecords(by, batch)
+	s.applyRecords(session, by, batch)
 	news, gap = s.sawSpan(by, head)
 	return news, gap, nil
 }
@@ -321,7 +370,7 @@ func (s *Store) author(id uint64) *author {
 	return s.authorLocked(id)
 }
 
-func (s *Store) applyRecords(by *author, batch []incoming) {
+func (s *Store) applyRecords(session *resetSession, by *author, batch []incoming) {
 	if len(batch) == 0 {
 		return
 	}
@@ -341,7 +390,7 @@ func (s *Store) applyRecords(by *author, batch []incoming) {
 		if s.mergeLocked(now, in) {
 			s.stats.merged.Add(1)
 		}
-		s.reset.confirm(by, in.seq)
+		session.confirm(by, in.seq)
 	}
 	s.planLocked()
 }
@@ -355,7 +404,11 @@ func (s *Store) sawSpan(by *author, head spanHead) (news, gap bool) {
 	if by == s.self || withheld && by.alive {
 		return false, false
 	}
+	s.peered = true
 	by.incomplete = by.incomplete || withheld
+	if head.from < head.forgotten {
+		by.forgotten = max(by.forgotten, head.forgotten) // removals that have not come along
+	}
 	news = !by.has(head.to)
 	by.saw(head.span)
 	return news, by.have < head.to

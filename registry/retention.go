@@ -2,6 +2,7 @@ package registry
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -19,17 +20,17 @@ const forgetBatch = 256
 // upkeep forgets old removals, takes overdue leases over, and bounds what is known of
 // authors that are gone.
 func (s *Store) upkeep() {
+	s.forgetDue()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	s.compensateLocked(now)
 	s.takeOverdueLocked(now)
 	s.mergeDelayedLocked(now)
-	s.forgetLocked(now)
 	if now.Sub(s.pruned) >= pruneInterval {
 		s.pruned = now
 		s.adoptLocked()
-		s.pruneAuthorsLocked()
+		s.pruneAuthorsLocked(now)
 	}
 }
 
@@ -48,33 +49,43 @@ func (s *Store) compensateLocked(now time.Time) {
 	s.beat = now
 }
 
-func (s *Store) forgetLocked(now time.Time) {
+// forgetDue forgets the removals whose time has come. Between batches others get their turn.
+func (s *Store) forgetDue() {
+	for s.forgetBatch() {
+	}
+}
+
+func (s *Store) forgetBatch() (more bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.leases.instant(time.Now())
 	for range forgetBatch {
-		r := s.graves.due(s.leases.instant(now))
+		r := s.graves.due(now)
 		if r == nil {
-			return
+			return false
 		}
 		r.author.forgotten = max(r.author.forgotten, r.seq)
 		s.graves.drop(r)
 	}
+	return true
 }
 
 // pruneInterval is how often authors that are gone are looked through.
 const pruneInterval = 10 * time.Second
 
-// maxForgotten bounds the authors that are only known because of removals forgotten here.
-const maxForgotten = 256
+// maxForgotten bounds the authors of which nothing is left but their marks.
+const maxForgotten = 1024
 
-// pruneAuthorsLocked drops the authors of which nothing is left.
-func (s *Store) pruneAuthorsLocked() {
+// pruneAuthorsLocked drops authors of which nothing is left. The younger ones are kept for
+// their marks: by these a node that was away is told what it need not have any more.
+func (s *Store) pruneAuthorsLocked(now time.Time) {
 	kept := 0
-	for _, a := range s.inOrderLocked() {
-		switch {
-		case a.alive || a.log.Len() > 0:
-		case a.forgotten == 0 || kept >= maxForgotten:
+	for _, a := range slices.Backward(s.inOrderLocked()) {
+		if a.alive || a.log.Len() > 0 || now.Sub(a.touched) < pruneInterval {
+			continue
+		}
+		if kept++; kept > maxForgotten {
 			delete(s.authors, a.id)
-		default:
-			kept++
 		}
 	}
 }
@@ -84,6 +95,8 @@ func (s *Store) pruneAuthorsLocked() {
 // what the peer has seen and no longer holds goes. The parts may come in any order.
 type resetSession struct {
 	token     uint64
+	from      uint64    // the peer's author id
+	progress  time.Time // when the latest part began
 	parts     map[uint64]bool
 	last      *digest // what came with the last part, nil before
 	lastPart  uint64
@@ -106,18 +119,34 @@ func (r *resetSession) isComplete() bool {
 	return r.last != nil && uint64(len(r.parts)) == r.lastPart+1
 }
 
-// beginPart makes a part's session the present one: a peer that begins anew, or another
-// one, replaces the one before.
-func (s *Store) beginPart(head deltaHead) {
+// resetTimeout is how long a replacement may stand still until another one takes its place.
+const resetTimeout = 10 * time.Second
+
+// beginPart returns the session that a delta is a part of, nil if it is of none, or of one
+// that has ended or competes with the present one: then it counts as an ordinary delta.
+func (s *Store) beginPart(from uint64, head deltaHead) *resetSession {
+	if head.flags&deltaReset == 0 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.reset == nil || s.reset.token != head.token {
-		s.reset = &resetSession{token: head.token, parts: map[uint64]bool{}, confirmed: map[*author]map[uint64]struct{}{}}
+	now := time.Now()
+	switch {
+	case head.token == s.ended:
+		return nil
+	case s.reset != nil && s.reset.token == head.token:
+	case s.reset != nil && s.reset.from != from && now.Sub(s.reset.progress) < resetTimeout:
+		return nil
+	default:
+		s.unclean = true
+		s.reset = &resetSession{token: head.token, from: from, parts: map[uint64]bool{}, confirmed: map[*author]map[uint64]struct{}{}}
 	}
+	s.reset.progress = now
+	return s.reset
 }
 
 // endPart notes that a part has been applied, and ends the session with the last of them.
-func (s *Store) endPart(head deltaHead, marks []byte) error {
+func (s *Store) endPart(session *resetSession, head deltaHead, marks []byte) error {
 	var last *digest
 	if head.flags&deltaLast != 0 {
 		var err error
@@ -126,18 +155,13 @@ func (s *Store) endPart(head deltaHead, marks []byte) error {
 		}
 	}
 	s.mu.Lock()
-	session := s.reset
-	if session == nil || session.token != head.token {
-		s.mu.Unlock()
-		return nil
-	}
 	session.parts[head.part] = true
 	if last != nil {
 		session.last, session.lastPart = last, head.part
 	}
-	complete := session.isComplete()
+	complete := s.reset == session && session.isComplete()
 	if complete {
-		s.reset = nil
+		s.reset, s.ended = nil, session.token
 	}
 	s.mu.Unlock()
 	if complete {
@@ -153,17 +177,17 @@ func (s *Store) sweep(session *resetSession) {
 		seen, listed := session.last.marks[a.id]
 		s.eachRecord(a, func(now time.Time, r *record) {
 			_, confirmed := session.confirmed[a][r.seq]
-			switch {
-			case confirmed, r.is(derived):
-				return
-			case a == s.self && r.seq > max(seen.have, s.told), a != s.self && listed && r.seq > seen.have:
-				return // the peer has not seen it
+			if confirmed || r.is(derived) || !listed || r.seq > seen.have {
+				return // the last two: the peer has not seen it
 			}
 			s.dropLocked(now, r)
 			dropped++
 		})
 		s.catchUp(a, seen.have)
 	}
+	s.mu.Lock()
+	s.unclean = false
+	s.mu.Unlock()
 	s.stats.resets.Add(1)
 	s.log.Info("entries that were removed while this node was away are gone", "dropped", dropped)
 }

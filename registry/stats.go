@@ -73,8 +73,14 @@ func (s *Store) Stats() Stats {
 }
 
 func (s *Store) replicationStatsLocked() ReplicationStats {
+	authors := 0
+	for _, a := range s.authors {
+		if !a.isSpent() {
+			authors++
+		}
+	}
 	return ReplicationStats{
-		Authors:    len(s.authors),
+		Authors:    authors,
 		Removals:   s.graves.byKey.Len(),
 		Orphans:    s.leases.orphans,
 		Elsewhere:  s.tree.leased - len(s.leases.heap),

@@ -71,13 +71,17 @@ type Store struct {
 
 	clock   clock
 	self    *author // this run of this node
-	told    uint64  // up to which of its own records any peer is known to have seen
 	authors map[uint64]*author
 	graves  graves
 	peered  bool      // whether there ever was another node
 	beat    time.Time // when Run was last seen to be awake; zero while it does not run
 	pending map[Key]*pendingRenewal
 	reset   *resetSession // nil unless this node's copy is being replaced
+	unclean bool          // the copy is to be replaced until that has come to an end
+	ended   uint64        // token of the latest replacement that did
+
+	// mismatches counts comparisons in a row in which a peer with equal marks had other sums.
+	mismatches int
 	pruned  time.Time     // when the authors were last looked through
 	delayed []delayed     // expiries that others may object to, in the order of their time
 }
