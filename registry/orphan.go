@@ -43,6 +43,9 @@ func (s *Store) noteAlive(ids []uint64) []*author {
 		if a != s.self && a.alive && !slices.Contains(ids, id) {
 			a.alive = false
 			a.outbox = outbox{}
+			if a.resend { // nobody will send it again before it is back
+				a.resend, a.incomplete = false, true
+			}
 			changed = append(changed, a)
 		}
 	}

@@ -29,11 +29,13 @@ type simHost struct {
 	since   time.Time // when it has had this value and answers without a break
 	died    time.Time // zero while it lives
 	changes int
+
+	missing map[*simNode]time.Time // since when nodes that should have it have not
 }
 
 func newSimHost(s *sim, i int) *simHost {
 	h := &simHost{
-		sim: s, key: registry.Key(fmt.Sprintf("/frontends/fe%d", i)), value: fmt.Sprint("10.0.1.", i),
+		sim: s, missing: map[*simNode]time.Time{}, key: registry.Key(fmt.Sprintf("/frontends/fe%d", i)), value: fmt.Sprint("10.0.1.", i),
 		ttl: time.Duration(4+s.rand.IntN(7)) * time.Second, home: s.rand.IntN(len(s.nodes)), roundRobin: s.rand.IntN(3) == 0,
 	}
 	h.at = h.home
