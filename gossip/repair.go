@@ -133,7 +133,7 @@ func (r *repair) askWanted(now time.Time) time.Duration {
 	for _, author := range due {
 		p := r.node.peers.get(author)
 		if author == anyPeer {
-			p = pick(r.node.peers.list())
+			p = r.another(r.node.peers.list())
 		}
 		if p != nil {
 			r.ask(p, frameAsk)

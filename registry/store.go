@@ -82,8 +82,8 @@ type Store struct {
 
 	// mismatches counts comparisons in a row in which a peer with equal marks had other sums.
 	mismatches int
-	pruned  time.Time     // when the authors were last looked through
-	delayed []delayed     // expiries that others may object to, in the order of their time
+	pruned     time.Time // when the authors were last looked through
+	delayed    []delayed // expiries that others may object to, in the order of their time
 }
 
 // New returns an empty store. Leases end by themselves only while [Store.Run] runs;

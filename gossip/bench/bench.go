@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -65,11 +66,12 @@ type bench struct {
 	progress io.Writer
 	work     string // directory of this run
 	clock    clock
+	port     int // counts the ports that were tried
 }
 
 // newBench finds the programs and makes the directories, so that a row fails only for reasons of its own.
 func newBench(o options, progress io.Writer) (*bench, error) {
-	b := &bench{options: o, progress: progress, clock: newClock(time.Now())}
+	b := &bench{options: o, progress: progress, clock: newClock(time.Now()), port: rand.N(lastPort - firstPort)}
 	for _, path := range []*string{&b.registry, &b.etcd, &b.wrk} {
 		found, err := exec.LookPath(*path)
 		if err != nil {

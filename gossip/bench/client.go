@@ -62,8 +62,8 @@ func sumMetric(text, name string) (float64, error) {
 	found := false
 	for line := range strings.Lines(text) {
 		rest, ok := strings.CutPrefix(strings.TrimSpace(line), name)
-		if !ok || rest == "" || !strings.Contains(" {,}", rest[:1]) {
-			continue
+		if !ok || strings.IndexAny(rest, " {,}") != 0 {
+			continue // another metric, whose name begins the same
 		}
 		v, err := strconv.ParseFloat(rest[strings.LastIndexByte(rest, ' ')+1:], 64)
 		if err != nil {
@@ -96,7 +96,8 @@ func (s *server) dial(ctx context.Context) (*wire, error) {
 
 // send writes a request.
 func (w *wire) send(r request) error {
-	b := append(w.buf[:0], r.method...)
+	b := w.buf[:0]
+	b = append(b, r.method...)
 	b = append(b, ' ')
 	b = append(b, r.path...)
 	b = append(b, " HTTP/1.1\r\nHost: registry\r\n"...)
@@ -153,7 +154,7 @@ func dialAll(ctx context.Context, servers []*server, each int) (wires, error) {
 func (all wires) Close() error {
 	var errs []error
 	for _, w := range all {
-		errs = append(errs, w.Conn.Close())
+		errs = append(errs, w.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -42,15 +42,15 @@ func follow(ctx context.Context, s *server, dir string) (*follower, error) {
 		return nil, err
 	}
 	if err := w.send(getRequest(dir + "?wait=true&recursive=true&stream=true")); err != nil {
-		return nil, errors.Join(err, w.Conn.Close())
+		return nil, errors.Join(err, w.Close())
 	}
 	// The head is sent when the watch is registered.
 	resp, err := http.ReadResponse(w.reader, nil)
 	if err != nil {
-		return nil, errors.Join(err, w.Conn.Close())
+		return nil, errors.Join(err, w.Close())
 	}
 	if resp.StatusCode != http.StatusOK {
-		return nil, errors.Join(fmt.Errorf("watch %s: %s", s.name, resp.Status), resp.Body.Close(), w.Conn.Close())
+		return nil, errors.Join(fmt.Errorf("watch %s: %s", s.name, resp.Status), resp.Body.Close(), w.Close())
 	}
 	return &follower{server: s.name, wire: w, lines: bufio.NewReaderSize(resp.Body, 64<<10)}, nil
 }
@@ -145,7 +145,7 @@ func (fs *followers) finish(ctx context.Context, c *cluster) ([]time.Duration, e
 func (fs *followers) close() error {
 	var errs []error
 	for _, f := range fs.all {
-		errs = append(errs, f.wire.Conn.Close())
+		errs = append(errs, f.wire.Close())
 	}
 	_ = fs.group.Wait() // They end because of this.
 	return errors.Join(errs...)
@@ -156,7 +156,7 @@ func (c *cluster) writeMark(ctx context.Context, mark string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(w.do(putRequest(markPath, "value="+mark)), w.Conn.Close())
+	return errors.Join(w.do(putRequest(markPath, "value="+mark)), w.Close())
 }
 
 // agree makes sure that all servers hold the same, and so that what a watcher did not see was replaced by what it saw.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -40,18 +41,16 @@ func runLatency(ctx context.Context, b *bench, rep *report) error {
 	turns := map[string][]latencyTurn{}
 	for round := range b.rounds {
 		for _, c := range clusters {
-			finish := b.profileFirst(ctx, "latency", c, round)
 			t, err := calmly(ctx, b, func() (latencyTurn, error) {
-				return b.latencyOnce(ctx, c, clusters, b.duration)
+				finish := b.profileFirst(ctx, "latency", c, round)
+				t, err := b.latencyOnce(ctx, c, clusters, b.duration)
+				return t, errors.Join(err, finish())
 			})
-			if err := finish(); err != nil {
-				return err
-			}
 			if err != nil {
 				return fmt.Errorf("%s: %w", c.name, err)
 			}
 			turns[c.name] = append(turns[c.name], t)
-			b.say("latency: round %d of %d: %-8s seen after %.2f ms, p99 %.2f, max %.1f; strangers took %.0f %%",
+			b.say("latency: round %d of %d: %-8s seen after %.2f ms, p99 %.2f, max %.1f; others took %.0f %%",
 				round+1, b.rounds, c.name, t.seen.p50, t.seen.p99, t.seen.max, t.strangers)
 		}
 	}
@@ -145,7 +144,7 @@ func reportLatency(rep *report, rate int, turns map[string][]latencyTurn) {
 	}
 	details := table{
 		title: work,
-		head:  []string{"cluster, round", "seen p50 ms", "p99", "max", "answered p50 ms", "p99", "CPU µs/change, 3 nodes", "strangers' CPU %"},
+		head:  []string{"cluster, round", "seen p50 ms", "p99", "max", "answered p50 ms", "p99", "CPU µs/change, 3 nodes", "CPU of others %"},
 	}
 	for _, name := range []string{nameRegistry, nameEtcd} {
 		for i, t := range turns[name] {

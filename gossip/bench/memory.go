@@ -30,8 +30,10 @@ func startSampler(ctx context.Context, c *cluster) *sampler {
 					s.found[i] = append(s.found[i], rss)
 				}
 			}
-			if pause(ctx, samplePeriod) != nil {
+			select {
+			case <-ctx.Done():
 				return nil
+			case <-time.After(samplePeriod):
 			}
 		}
 	})

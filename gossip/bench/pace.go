@@ -34,7 +34,7 @@ func (p pacing) run(ctx context.Context) ([]timing, error) {
 		group.Go(func() error {
 			for i := k; ; i += len(p.wires) {
 				due := start.Add(time.Duration(i) * time.Second / time.Duration(p.rate))
-				if pauseUntil(ctx, due) != nil {
+				if !waitUntil(ctx, due) {
 					return nil
 				}
 				at := time.Now()
@@ -68,12 +68,12 @@ func (p pacing) runFor(ctx context.Context, d time.Duration) ([]timing, error) {
 	return all, err
 }
 
-// pauseUntil waits until a time; it may have passed.
-func pauseUntil(ctx context.Context, t time.Time) error {
+// waitUntil waits until a time; it may have passed. It reports false if ctx ended first.
+func waitUntil(ctx context.Context, t time.Time) bool {
 	if d := time.Until(t); d > 0 {
-		return pause(ctx, d)
+		return pause(ctx, d) == nil
 	}
-	return ctx.Err()
+	return ctx.Err() == nil
 }
 
 // doAll does n requests as fast as the connections can, request i on connection i modulo their number.

@@ -43,7 +43,7 @@ type server struct {
 	done  chan struct{} // closed when the process has ended
 }
 
-// newSite makes an empty directory and asks the kernel for free ports. They stay free for a moment only.
+// newSite makes an empty directory and finds free ports.
 func (b *bench) newSite(ctx context.Context, name string) (site, error) {
 	dir, err := os.MkdirTemp(b.work, name+"-")
 	if err != nil {
@@ -51,15 +51,30 @@ func (b *bench) newSite(ctx context.Context, name string) (site, error) {
 	}
 	s := site{name: name, dir: dir}
 	for _, addr := range []*string{&s.client, &s.peer, &s.pprof} {
-		// All are held open until the end, so that they differ.
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
+		if *addr, err = b.freeAddr(ctx); err != nil {
 			return site{}, err
 		}
-		defer func() { _ = l.Close() }()
-		*addr = l.Addr().String()
 	}
 	return s, nil
+}
+
+// Ports are taken from below those that the kernel gives to whoever asks for any: one of those could be given to another
+// program before our server listens on it.
+const firstPort, lastPort = 11_000, 29_000
+
+// freeAddr is a port on the loopback that nobody listens on and that was not returned before.
+func (b *bench) freeAddr(ctx context.Context) (string, error) {
+	var last error
+	for range 100 {
+		b.port++
+		addr := fmt.Sprintf("127.0.0.1:%d", firstPort+b.port%(lastPort-firstPort))
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+		if err == nil {
+			return addr, l.Close()
+		}
+		last = err
+	}
+	return "", fmt.Errorf("find a free port: %w", last)
 }
 
 // launch starts a process. It does not wait until it is ready.
