@@ -53,7 +53,7 @@ test: ## Install what the tests need, check the code, fuzz briefly, run all test
 	@$(MAKE) --no-print-directory check
 	@.ci/fuzz $(SHORT_FUZZTIME)
 	@echo "==> go test -race"
-	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=10m ./...
+	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=15m ./...
 
 check: ## Look at the code without running it: vet, linters, formatting, go.mod.
 	@echo "==> go vet"

@@ -17,7 +17,7 @@ const chunkSize = 64 << 10
 // pushGap is the least time between two sends to a peer. The first change after a calm
 // goes at once; those that follow close behind share a connection, whose set-up costs far
 // more than what it carries.
-const pushGap = 2 * time.Millisecond
+const pushGap = time.Millisecond
 
 // Pauses after a failed send, jittered. The first is short, because most failures are
 // single ones.

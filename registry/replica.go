@@ -71,7 +71,7 @@ func (s *Store) Lacks(have []byte) bool {
 		lacks = lacks || a == nil && m.have > 0 || a != nil && m.have > a.have
 		same = same && a != nil && m.have == a.have && m.flags&markUncertain == 0 && len(a.islands) == 0
 	}
-	if same {
+	if same && !s.unclean && d.flags&digestUnclean == 0 {
 		s.compareSumsLocked(d)
 	}
 	return lacks

@@ -329,3 +329,44 @@ func FuzzApply(f *testing.F) {
 		}
 	})
 }
+
+// Of two peers that replace a copy at the same time one does; a replacement that breaks off
+// is taken up again. Neither brings back what was removed.
+func TestResetCompetingAndInterrupted(t *testing.T) {
+	for name, parts := range map[string][]int{"competing": {0, 1}, "interrupted": {0}} {
+		t.Run(name, func(t *testing.T) {
+			inBubbleTrio(t, 3, Options{Retention: time.Minute}, func(c *trio) {
+				for i := range 50 {
+					put(t, c.stores[0], Key(fmt.Sprint("/kept/", i)), file(strings.Repeat("x", 100)))
+				}
+				put(t, c.stores[0], "/gone", file("old"))
+				c.exchange(0, 1, 2)
+				c.alive(0, 1)
+				c.stores[2].Alive([]uint64{3})
+				remove(t, c.stores[1], "/gone")
+				c.pass(2*time.Minute, 0, 1)
+				c.alive(0, 1, 2)
+				have := [2][]byte{c.stores[2].Digest(), c.stores[2].Digest()}
+				for range 4 { // of seven parts each
+					for _, from := range parts {
+						delta, then, err := c.stores[from].Delta(have[from], 1<<10)
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, _, err := c.stores[2].Apply(c.stores[from].Author(), delta); err != nil {
+							t.Fatal(err)
+						}
+						have[from] = then
+					}
+				}
+				time.Sleep(resetTimeout + time.Second)
+				c.pass(5*time.Second, 0, 1, 2)
+				c.wantEverywhere(false, "/gone", 0, 1, 2)
+				c.wantEverywhere(true, "/kept/49", 0, 1, 2)
+				if s := c.stores[2]; s.unclean || s.reset != nil || s.Stats().Replication.Resets != 1 {
+					t.Errorf("unclean %v, session %v, %d replacements", s.unclean, s.reset != nil, s.Stats().Replication.Resets)
+				}
+			})
+		})
+	}
+}
