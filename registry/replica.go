@@ -230,6 +230,9 @@ func (p *packer) full() bool { return len(p.body) >= p.most }
 // add adds the records of an author from a number on, as many as there is room for.
 func (p *packer) add(a *author, from uint64) {
 	head := spanHead{author: a.id, span: span{from, a.offers()}, forgotten: a.forgotten}
+	if a.incomplete {
+		head.flags = spanWithheld
+	}
 	var records []byte
 	a.log.Ascend(from+1, func(seq uint64, r *record) bool {
 		if seq > head.to {
