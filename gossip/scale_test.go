@@ -50,9 +50,6 @@ func pushed(nodes []*member) (sum uint64) {
 }
 
 func TestManyNodes(t *testing.T) {
-	if testing.Short() {
-		t.Skip("some seconds")
-	}
 	at, after := spread(t, few, 5), spread(t, many, 5)
 	if after > 2*at {
 		t.Errorf("%d nodes send %d bytes each, %d nodes %d", few, at, many, after)

@@ -121,7 +121,7 @@ func (s *sim) run() {
 	s.heal()
 	s.pass(healBound)
 	if s.lossy {
-		s.pass(4 * healBound) // false deaths go on, and a lost question is asked again with the next digest only
+		s.pass(healBound) // a lost question is asked again with the next digest only
 	}
 	s.checkEqual("some time after the heal", s.isSettled)
 	s.quiet = true
