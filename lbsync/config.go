@@ -14,8 +14,18 @@ import (
 type Config struct {
 	// Endpoints are the URLs of registry nodes, in order of preference. At least one.
 	Endpoints []string `yaml:"endpoints"`
-	// Listen is HOST:PORT for /metrics, /livez and /readyz; empty is off. This package only checks it.
+	// Name is this instance's name in what it reports, of letters, digits, '.', '_' and '-'; empty is the host's name.
+	Name string `yaml:"name"`
+	// Listen is HOST:PORT for /status, /metrics, /livez, /readyz and the feeds; empty is off. This package only checks it.
 	Listen string `yaml:"listen"`
+	// StateDir is the directory in which the last good pools and files are kept; empty keeps the pools beside each
+	// balancer's file.
+	StateDir string `yaml:"state_dir"`
+	// Report is the directory of the registry under which the instance reports what is served, with a TTL; empty is
+	// /_lbsync, "none" is off.
+	Report string `yaml:"report"`
+	// Timing holds the delays.
+	Timing TimingConfig `yaml:"timing"`
 	// Services are the pools by name. Names are written into the balancers' files, so they are lower-case letters,
 	// digits, '_' and '-', and begin with a letter.
 	Services map[string]Service `yaml:"services"`
@@ -30,6 +40,51 @@ type Service struct {
 	Prefix string `yaml:"prefix"`
 	// Port is for values that have none; 0 rejects those.
 	Port uint16 `yaml:"port"`
+	// HostNames allows values that are host names. lbsync resolves them itself. Off by default.
+	HostNames bool `yaml:"host_names"`
+
+	// MaxLoss is the share of the pool whose leases may run out within LossWindow before lbsync holds what follows, "15%"
+	// by default. At least one host may always go. "100%" switches the protection off.
+	MaxLoss *Percent `yaml:"max_loss"`
+	// LossWindow is 30 s by default.
+	LossWindow Duration `yaml:"loss_window"`
+	// MaxHold is how long a host is held at most, 10 minutes by default; 0 is for ever.
+	MaxHold *Duration `yaml:"max_hold"`
+	// Probe is how held hosts are looked at: "tcp", the default, or "none".
+	Probe string `yaml:"probe"`
+	// MinServers is how many hosts stay whatever expires; hosts removed on purpose go all the same. 0 by default.
+	MinServers int `yaml:"min_servers"`
+	// OnEmpty says what to do when no host would be left: "keep" the last ones, the default, use the "fallback"
+	// servers, or really be "empty".
+	OnEmpty OnEmpty `yaml:"on_empty"`
+	// Fallback are values, as entries have them, for OnEmpty "fallback".
+	Fallback []string `yaml:"fallback"`
+	// BadGrace is how long the last good value of an entry stands in for one that is rejected, 60 s by default; 0 is not at all.
+	BadGrace *Duration `yaml:"bad_grace"`
+	// Damping keeps a host out for a while that came and went more than three times within a minute. On by default.
+	Damping *bool `yaml:"damping"`
+}
+
+// TimingConfig are the delays of lbsync.yaml; what is not given has Timing's default.
+type TimingConfig struct {
+	// Quiet is how long nothing more must change before a burst counts as over.
+	Quiet Duration `yaml:"quiet"`
+	// MaxDelay bounds the wait for that.
+	MaxDelay Duration `yaml:"max_delay"`
+	// Relist is how often everything is listed although nothing seems to have changed.
+	Relist Duration `yaml:"relist"`
+	// Drift is how often the running balancers are compared with what they should be.
+	Drift Duration `yaml:"drift"`
+}
+
+// PaceConfig bounds the reloads of one balancer.
+type PaceConfig struct {
+	// MinGap is the shortest time from the end of a reload to the beginning of the next.
+	MinGap *Duration `yaml:"min_gap"`
+	// PerMinute is how many reloads there may be within a minute.
+	PerMinute int `yaml:"per_minute"`
+	// Jitter is the longest random delay before a reload, so that a fleet does not reload at the same moment.
+	Jitter *Duration `yaml:"jitter"`
 }
 
 // HAProxy is one configuration file of HAProxy, which lbsync owns as a whole.
@@ -42,6 +97,15 @@ type HAProxy struct {
 	Template string `yaml:"template"`
 	// Services are names of Config.Services. The first is the default of the built-in template's frontend.
 	Services []string `yaml:"services"`
+	// RuntimeSocket is the path of HAProxy's stats socket with level admin. With it, changes of servers need no reload.
+	// The built-in template declares it.
+	RuntimeSocket string `yaml:"runtime_socket"`
+	// MasterSocket is the path of the master's socket (-S). When given, reloads go through it and Reload may be missing.
+	MasterSocket string `yaml:"master_socket"`
+	// Zone is the balancer's availability zone: servers of other zones become backups. Empty is none.
+	Zone string `yaml:"zone"`
+	// Pace bounds the reloads.
+	Pace PaceConfig `yaml:"reloads"`
 	// Check examines the candidate, whose path replaces {file}; it must exit with 0.
 	Check Command `yaml:"check"`
 	// Reload makes HAProxy read Config again; it must exit with 0.
@@ -52,8 +116,17 @@ type HAProxy struct {
 type Nginx struct {
 	// Config is the path of the file.
 	Config string `yaml:"config"`
+	// Template is the path of a template to use instead of the built-in one; empty is the built-in one.
+	Template string `yaml:"template"`
 	// Services are names of Config.Services; each becomes an upstream of that name.
 	Services []string `yaml:"services"`
+	// Verify is IP:PORT, on loopback best, where the file has nginx tell which generation it serves; empty is off, and
+	// then only the process table tells whether a reload has happened.
+	Verify string `yaml:"verify"`
+	// Zone is the balancer's availability zone: servers of other zones become backups. Empty is none.
+	Zone string `yaml:"zone"`
+	// Pace bounds the reloads.
+	Pace PaceConfig `yaml:"reloads"`
 	// Check is the command that checks nginx's whole configuration, such as [nginx, -t]; or, with {file} in it, one
 	// that checks the candidate alone.
 	Check Command `yaml:"check"`
@@ -76,18 +149,30 @@ func (e *ConfigError) Error() string {
 	return fmt.Sprintf("%s:%d:%d: %s", e.File, e.Line, e.Column, e.Message)
 }
 
+// A ConfigOption changes what [ParseConfig] asks of a file.
+type ConfigOption func(*Config)
+
+// DefaultEndpoints are used when the file names none, which is an error otherwise.
+func DefaultEndpoints(urls ...string) ConfigOption {
+	return func(c *Config) {
+		if len(c.Endpoints) == 0 {
+			c.Endpoints = urls
+		}
+	}
+}
+
 // LoadConfig reads and checks a file. Unknown and repeated keys, wrong types and values that cannot work are errors; all
 // faults of meaning are reported together, each as a *[ConfigError].
-func LoadConfig(path string) (*Config, error) {
+func LoadConfig(path string, options ...ConfigOption) (*Config, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("lbsync configuration: %w", err)
 	}
-	return ParseConfig(path, text)
+	return ParseConfig(path, text, options...)
 }
 
 // ParseConfig is LoadConfig for text in memory; name stands for the file in errors.
-func ParseConfig(name string, text []byte) (*Config, error) {
+func ParseConfig(name string, text []byte, options ...ConfigOption) (*Config, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict())
 	var c Config
 	if err := dec.Decode(&c); err != nil && !errors.Is(err, io.EOF) {
@@ -99,6 +184,9 @@ func ParseConfig(name string, text []byte) (*Config, error) {
 	v, err := newValidator(name, text)
 	if err != nil {
 		return nil, yamlError(name, err)
+	}
+	for _, option := range options {
+		option(&c)
 	}
 	if err := v.config(&c); err != nil {
 		return nil, err

@@ -63,59 +63,68 @@ func TestExampleIsValid(t *testing.T) {
 	}
 }
 
+// A configFault is one change of a right configuration and the error that it must make.
+type configFault struct {
+	base, name, old, new string
+	want                 string // How the error begins.
+}
+
+func (f configFault) text() string { return strings.Replace(f.base, f.old, f.new, 1) }
+
+func (f configFault) check(t *testing.T) {
+	text := f.text()
+	if text == f.base {
+		t.Fatal("the test changes nothing")
+	}
+	_, err := ParseConfig("f.yaml", []byte(text))
+	if err == nil || !strings.HasPrefix(err.Error(), f.want) {
+		t.Errorf("got %v, want %s", err, f.want)
+	}
+}
+
+var configFaults = []configFault{
+	{valid, "unknown key", "    bind:", "    bnd:", `f.yaml:6:5: unknown field "bnd"`},
+	{valid, "unknown key at the top", "nginx:", "ngnix:", `f.yaml:10:1: unknown field "ngnix"`},
+	{valid, "repeated key", "services:\n  front", "endpoints: []\nservices:\n  front", `f.yaml:2:1: mapping key "endpoints" already defined at [1:1]`},
+	{valid, "repeated service", "haproxy:\n", "  frontends: {prefix: /x}\nhaproxy:\n", `f.yaml:4:3: mapping key "frontends" already defined at [3:3]`},
+	{valid, "text for a list", "[nginx, -t]", "nginx -t", "f.yaml:13:12: string was used where sequence is expected"},
+	{valid, "syntax", "[http://127.0.0.1:4001]", "[http://127.0.0.1:4001", "f.yaml:2:1: "},
+	{valid, "text for a port", "port: 8080", "port: web", "f.yaml:3:41: cannot unmarshal string"},
+	{valid, "port too large", "port: 8080", "port: 65536", "f.yaml:3:41: cannot unmarshal 65536"},
+	{valid, "port 0", "port: 8080", "port: 0", "f.yaml:3:41: port must be a number from 1 to 65535"},
+	{valid, "port in quotes", "port: 8080", `port: "8080"`, "f.yaml:3:41: port must be"},
+	{valid, "port with a fraction", "port: 8080", "port: 80.5", "f.yaml:3:41: port must be"},
+	{valid, "no endpoints", "[http://127.0.0.1:4001]", "[]", "f.yaml:1:12: endpoints needs at least one"},
+	{valid, "endpoint without a scheme", "http://127.0.0.1:4001", "127.0.0.1:4001", "f.yaml:1:13: endpoint must be a URL"},
+	{valid, "endpoint with a password", "http://127", "http://a:b@127", "f.yaml:1:13: endpoint must be a URL"},
+	{valid, "endpoint with a path", "4001]", "4001/v2/keys]", "f.yaml:1:13: endpoint must be a URL"},
+	{valid, "listen", "services:\n  f", "listen: here\nservices:\n  f", "f.yaml:2:9: listen must be HOST:PORT"},
+	{valid, "service name", "  frontends:", "  Frontends:", `f.yaml:3:3: service name "Frontends"`},
+	{valid, "service name that ends a line", "  frontends:", `  "a\nb":`, `f.yaml:3:3: service name "a\nb"`},
+	{valid, "prefix", "prefix: /frontends", "prefix: frontends", "f.yaml:3:23: prefix must be"},
+	{valid, "prefix that climbs", "prefix: /frontends", "prefix: /a/../b", "f.yaml:3:23: prefix must be"},
+	{valid, "prefix missing", "{prefix: /frontends, port: 8080}", "{port: 8080}", "f.yaml:3:15: prefix must be"},
+	{valid, "unknown service", "    services: [frontends]\n    check: [nginx", "    services: [frontends, api]\n    check: [nginx", `f.yaml:12:27: unknown service "api"`},
+	{valid, "service twice", "[frontends]\n    check: [hap", "[frontends, frontends]\n    check: [hap", `f.yaml:7:27: service "frontends" comes twice`},
+	{valid, "no service", "[frontends]\n    check: [hap", "[]\n    check: [hap", "f.yaml:7:15: services needs at least one"},
+	{valid, "bind", `":80"`, `":80000"`, "f.yaml:6:11: bind must be"},
+	{valid, "bind that injects", `":80"`, `":80\n  x"`, "f.yaml:6:11: bind must be"},
+	{valid, "bind missing", "    bind: \":80\"\n", "", "f.yaml:5:5: bind must be"},
+	{valid, "check without a file", `[haproxy, -c, -f, "{file}"]`, "[haproxy, -c]", `f.yaml:8:12: check must contain "{file}"`},
+	{valid, "check without nginx", "[nginx, -t]", "[/bin/true]", `f.yaml:13:12: check must call nginx`},
+	{valid, "empty check", "[nginx, -t]", "[]", "f.yaml:13:12: check must be a command"},
+	{valid, "empty argument", "[nginx, -t]", `[nginx, ""]`, "f.yaml:13:12: check must be a command"},
+	{valid, "empty reload", "[nginx, -s, reload]", "[]", "f.yaml:14:13: reload must be a command"},
+	{valid, "reload missing", "    reload: [nginx, -s, reload]\n", "", "f.yaml:11:5: reload must be a command"},
+	{valid, "config missing", "config: conf.d/frontends.conf\n    services", "services", "f.yaml:11:5: config must be the path"},
+	{valid, "one file for two", "conf.d/frontends.conf", "/etc/haproxy/../haproxy/haproxy.cfg", "f.yaml:11:13: two targets write"},
+	{valid, "no targets", targets, "", "f.yaml:1:1: neither haproxy nor nginx"},
+	{valid, "two documents", "nginx:", "---\nnginx:", "f.yaml: more than one YAML document"},
+}
+
 func TestConfigErrorsHaveAPlace(t *testing.T) {
-	for _, tt := range []struct {
-		name, old, new string
-		want           string
-	}{
-		{"unknown key", "    bind:", "    bnd:", `f.yaml:6:5: unknown field "bnd"`},
-		{"unknown key at the top", "nginx:", "ngnix:", `f.yaml:10:1: unknown field "ngnix"`},
-		{"repeated key", "services:\n  front", "endpoints: []\nservices:\n  front", `f.yaml:2:1: mapping key "endpoints" already defined at [1:1]`},
-		{"repeated service", "haproxy:\n", "  frontends: {prefix: /x}\nhaproxy:\n", `f.yaml:4:3: mapping key "frontends" already defined at [3:3]`},
-		{"text for a list", "[nginx, -t]", "nginx -t", "f.yaml:13:12: string was used where sequence is expected"},
-		{"syntax", "[http://127.0.0.1:4001]", "[http://127.0.0.1:4001", "f.yaml:2:1: "},
-		{"text for a port", "port: 8080", "port: web", "f.yaml:3:41: cannot unmarshal string"},
-		{"port too large", "port: 8080", "port: 65536", "f.yaml:3:41: cannot unmarshal 65536"},
-		{"port 0", "port: 8080", "port: 0", "f.yaml:3:41: port must be a number from 1 to 65535"},
-		{"port in quotes", "port: 8080", `port: "8080"`, "f.yaml:3:41: port must be"},
-		{"port with a fraction", "port: 8080", "port: 80.5", "f.yaml:3:41: port must be"},
-		{"no endpoints", "[http://127.0.0.1:4001]", "[]", "f.yaml:1:12: endpoints needs at least one"},
-		{"endpoint without a scheme", "http://127.0.0.1:4001", "127.0.0.1:4001", "f.yaml:1:13: endpoint must be a URL"},
-		{"endpoint with a password", "http://127", "http://a:b@127", "f.yaml:1:13: endpoint must be a URL"},
-		{"endpoint with a path", "4001]", "4001/v2/keys]", "f.yaml:1:13: endpoint must be a URL"},
-		{"listen", "services:\n  f", "listen: here\nservices:\n  f", "f.yaml:2:9: listen must be HOST:PORT"},
-		{"service name", "  frontends:", "  Frontends:", `f.yaml:3:3: service name "Frontends"`},
-		{"service name that ends a line", "  frontends:", `  "a\nb":`, `f.yaml:3:3: service name "a\nb"`},
-		{"prefix", "prefix: /frontends", "prefix: frontends", "f.yaml:3:23: prefix must be"},
-		{"prefix that climbs", "prefix: /frontends", "prefix: /a/../b", "f.yaml:3:23: prefix must be"},
-		{"prefix missing", "{prefix: /frontends, port: 8080}", "{port: 8080}", "f.yaml:3:15: prefix must be"},
-		{"unknown service", "    services: [frontends]\n    check: [nginx", "    services: [frontends, api]\n    check: [nginx", `f.yaml:12:27: unknown service "api"`},
-		{"service twice", "[frontends]\n    check: [hap", "[frontends, frontends]\n    check: [hap", `f.yaml:7:27: service "frontends" comes twice`},
-		{"no service", "[frontends]\n    check: [hap", "[]\n    check: [hap", "f.yaml:7:15: services needs at least one"},
-		{"bind", `":80"`, `":80000"`, "f.yaml:6:11: bind must be"},
-		{"bind that injects", `":80"`, `":80\n  x"`, "f.yaml:6:11: bind must be"},
-		{"bind missing", "    bind: \":80\"\n", "", "f.yaml:5:5: bind must be"},
-		{"check without a file", `[haproxy, -c, -f, "{file}"]`, "[haproxy, -c]", `f.yaml:8:12: check must contain "{file}"`},
-		{"check without nginx", "[nginx, -t]", "[/bin/true]", `f.yaml:13:12: check must call nginx`},
-		{"empty check", "[nginx, -t]", "[]", "f.yaml:13:12: check must be a command"},
-		{"empty argument", "[nginx, -t]", `[nginx, ""]`, "f.yaml:13:12: check must be a command"},
-		{"empty reload", "[nginx, -s, reload]", "[]", "f.yaml:14:13: reload must be a command"},
-		{"reload missing", "    reload: [nginx, -s, reload]\n", "", "f.yaml:11:5: reload must be a command"},
-		{"config missing", "config: conf.d/frontends.conf\n    services", "services", "f.yaml:11:5: config must be the path"},
-		{"one file for two", "conf.d/frontends.conf", "/etc/haproxy/../haproxy/haproxy.cfg", "f.yaml:11:13: two targets write"},
-		{"no targets", targets, "", "f.yaml:1:1: neither haproxy nor nginx"},
-		{"two documents", "nginx:", "---\nnginx:", "f.yaml: more than one YAML document"},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			text := strings.Replace(valid, tt.old, tt.new, 1)
-			if text == valid {
-				t.Fatal("the test changes nothing")
-			}
-			_, err := ParseConfig("f.yaml", []byte(text))
-			if err == nil || !strings.HasPrefix(err.Error(), tt.want) {
-				t.Errorf("got %v, want %s", err, tt.want)
-			}
-		})
+	for _, f := range configFaults {
+		t.Run(f.name, f.check)
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net"
 	"net/url"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -21,12 +20,12 @@ type validator struct {
 	name   string
 	file   *ast.File
 	faults []error
-	files  map[string]bool // paths that a target has already
+	taken  map[string]bool // files, sockets and addresses that a target has already
 }
 
 func newValidator(name string, text []byte) (*validator, error) {
 	file, err := parser.ParseBytes(text, 0)
-	return &validator{name: name, file: file, files: map[string]bool{}}, err
+	return &validator{name: name, file: file, taken: map[string]bool{}}, err
 }
 
 // fault reports a fault at a YAML path such as $.haproxy[0].bind. What is missing is reported at the place where it is
@@ -66,10 +65,10 @@ func (v *validator) node(path string) ast.Node {
 
 func (v *validator) config(c *Config) error {
 	v.endpoints(c.Endpoints)
-	if _, _, err := net.SplitHostPort(c.Listen); c.Listen != "" && err != nil {
-		v.fault("$.listen", "listen must be HOST:PORT")
-	}
+	v.process(c)
+	v.timing(c.Timing)
 	v.services(c.Services)
+	v.report(c)
 	if len(c.HAProxy)+len(c.Nginx) == 0 {
 		v.fault("$", "neither haproxy nor nginx has a target")
 	}
@@ -82,6 +81,85 @@ func (v *validator) config(c *Config) error {
 	return errors.Join(v.faults...)
 }
 
+// given tells whether the file has the key.
+func (v *validator) given(path string) bool { return v.node(path) != nil }
+
+// process checks what is about the process as a whole.
+func (v *validator) process(c *Config) {
+	if c.Name != "" && !isInstanceName(c.Name) {
+		v.fault("$.name", "name: only letters, digits, '.', '_' and '-', a letter or digit first, at most %d", maxWordLen)
+	}
+	if _, _, err := net.SplitHostPort(c.Listen); c.Listen != "" && err != nil {
+		v.fault("$.listen", "listen must be HOST:PORT")
+	}
+	if c.StateDir == "" && v.given("$.state_dir") || strings.ContainsRune(c.StateDir, 0) {
+		v.fault("$.state_dir", "state_dir must be the path of a directory")
+	}
+}
+
+// isInstanceName tells whether a name can be a key of the registry that shows in listings.
+func isInstanceName(s string) bool {
+	return isWord(s) && consistsOf(s[:1], "")
+}
+
+// isWord tells whether s is of the characters that zones and instance ids of entries have.
+func isWord(s string) bool {
+	return s != "" && len(s) <= maxWordLen && consistsOf(s, "._-")
+}
+
+// report refuses a place where reports would be taken for hosts.
+func (v *validator) report(c *Config) {
+	if c.Report == ReportOff {
+		return
+	}
+	root := c.Report
+	if root == "" {
+		root = DefaultReport
+	}
+	if !isPrefix(root) {
+		v.fault("$.report", "report must be an absolute path of the registry, like %s, or %q", DefaultReport, ReportOff)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.Services)) {
+		if prefix := c.Services[name].Prefix; overlap(root, prefix) {
+			v.fault("$.report", "report %s and the prefix %s of service %q overlap", root, prefix, name)
+		}
+	}
+}
+
+// overlap tells whether one of two paths of the registry is the other or lies below it.
+func overlap(a, b string) bool {
+	a, b = strings.TrimSuffix(a, "/")+"/", strings.TrimSuffix(b, "/")+"/"
+	return strings.HasPrefix(a, b) || strings.HasPrefix(b, a)
+}
+
+func (v *validator) timing(t TimingConfig) {
+	v.positive("$.timing.quiet", t.Quiet)
+	v.positive("$.timing.max_delay", t.MaxDelay)
+	v.positive("$.timing.relist", t.Relist)
+	v.positive("$.timing.drift", t.Drift)
+	if t.Quiet > 0 && t.MaxDelay > 0 && t.Quiet > t.MaxDelay {
+		v.fault("$.timing.max_delay", "max_delay must not be shorter than quiet")
+	}
+}
+
+// positive checks a duration that is missing or more than 0.
+func (v *validator) positive(path string, d Duration) {
+	if v.duration(path, &d); d == 0 && v.given(path) {
+		v.fault(path, "%s must be more than 0", lastKey(path))
+	}
+}
+
+// duration checks one that may be 0.
+func (v *validator) duration(path string, d *Duration) {
+	if d != nil && *d < 0 {
+		v.fault(path, "%s must be a duration such as 200ms, 30s or 10m", lastKey(path))
+	}
+}
+
+// lastKey is the key at the end of a YAML path.
+func lastKey(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
 func (v *validator) endpoints(endpoints []string) {
 	if len(endpoints) == 0 {
 		v.fault("$.endpoints", "endpoints needs at least one URL of a registry node")
@@ -92,97 +170,6 @@ func (v *validator) endpoints(endpoints []string) {
 			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			v.fault(fmt.Sprintf("$.endpoints[%d]", i), "endpoint must be a URL like http://10.0.0.1:4001")
 		}
-	}
-}
-
-func (v *validator) services(services map[string]Service) {
-	if len(services) == 0 {
-		v.fault("$.services", "services needs at least one service")
-	}
-	for _, name := range slices.Sorted(maps.Keys(services)) {
-		if !isServiceName(name) {
-			v.fault("$.services", "service name %q: only a-z, 0-9, '_' and '-', a letter first, at most 63", name)
-			continue
-		}
-		path := "$.services." + name
-		if !isPrefix(services[name].Prefix) {
-			v.fault(path+".prefix", "prefix must be an absolute path of the registry, like /frontends")
-		}
-		v.port(path+".port", services[name].Port)
-	}
-}
-
-// port refuses what the decoder lets pass: 0, and numbers in quotes or with a fraction.
-func (v *validator) port(path string, port uint16) {
-	node := v.node(path)
-	if _, plain := node.(*ast.IntegerNode); node != nil && (!plain || port == 0) {
-		v.fault(path, "port must be a number from 1 to 65535")
-	}
-}
-
-// isServiceName tells whether both balancers and host names can carry the name.
-func isServiceName(s string) bool {
-	return s != "" && len(s) <= 63 && s[0] >= 'a' && s[0] <= 'z' && s == strings.ToLower(s) && consistsOf(s, "_-")
-}
-
-func isPrefix(s string) bool {
-	if !strings.HasPrefix(s, "/") || len(s) > 512 || !consistsOf(s, "/._-") {
-		return false
-	}
-	for segment := range strings.SplitSeq(strings.TrimSuffix(s[1:], "/"), "/") {
-		if segment == "" || segment == "." || segment == ".." {
-			return false
-		}
-	}
-	return true
-}
-
-func (v *validator) haproxy(at string, t HAProxy, services map[string]Service) {
-	v.target(at, t.Config, t.Services, services)
-	if _, err := ParseBind(t.Bind); err != nil && (t.Template == "" || t.Bind != "") {
-		v.fault(at+".bind", "bind must be [IP]:PORT, like \":80\" or \"10.0.0.1:80\"")
-	}
-	v.command(at+".check", t.Check)
-	if len(t.Check) > 0 && !t.Check.HasFile() {
-		v.fault(at+".check", "check must contain \"{file}\", which stands for the candidate")
-	}
-	v.command(at+".reload", t.Reload)
-}
-
-func (v *validator) nginx(at string, t Nginx, services map[string]Service) {
-	v.target(at, t.Config, t.Services, services)
-	v.command(at+".check", t.Check)
-	if len(t.Check) > 0 && !t.Check.HasFile() && t.Check.Program("nginx") < 0 {
-		v.fault(at+".check", "check must call nginx, or contain \"{file}\", which stands for the candidate")
-	}
-	v.command(at+".reload", t.Reload)
-}
-
-func (v *validator) target(at, config string, names []string, services map[string]Service) {
-	path := filepath.Clean(config)
-	switch {
-	case config == "" || strings.ContainsRune(config, 0):
-		v.fault(at+".config", "config must be the path of the file to write")
-	case v.files[path]:
-		v.fault(at+".config", "two targets write %s", path)
-	}
-	v.files[path] = true
-	if len(names) == 0 {
-		v.fault(at+".services", "services needs at least one name")
-	}
-	for i, name := range names {
-		place := fmt.Sprintf("%s.services[%d]", at, i)
-		if _, ok := services[name]; !ok {
-			v.fault(place, "unknown service %q", name)
-		} else if slices.Contains(names[:i], name) {
-			v.fault(place, "service %q comes twice", name)
-		}
-	}
-}
-
-func (v *validator) command(at string, c Command) {
-	if len(c) == 0 || slices.Contains(c, "") {
-		v.fault(at, "%s must be a command: a list of a program and its arguments", at[strings.LastIndex(at, ".")+1:])
 	}
 }
 

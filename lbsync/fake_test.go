@@ -17,8 +17,8 @@ import (
 
 // fast are delays for tests that wait for real time.
 var fast = lbsync.Timing{
-	Quiet: 5 * time.Millisecond, MaxDelay: 20 * time.Millisecond, MinGap: 20 * time.Millisecond, ListGap: time.Millisecond,
-	Relist: 50 * time.Millisecond, Settle: 100 * time.Millisecond, RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond,
+	Quiet: 5 * time.Millisecond, MaxDelay: 20 * time.Millisecond, ListGap: time.Millisecond,
+	Relist: 50 * time.Millisecond, Drift: 50 * time.Millisecond, Settle: 100 * time.Millisecond, RetryMin: 5 * time.Millisecond, RetryMax: 20 * time.Millisecond,
 }
 
 // balancer is a Driver that plays a balancer: Reload loads the file at path, as it is at that moment.
@@ -30,6 +30,8 @@ type balancer struct {
 	loads   []string
 	broken  map[lbsync.Step]error // nil or missing: the step works
 	checked int
+
+	oldWorkers int
 }
 
 func (b *balancer) Kind() string { return "fake" }
@@ -48,6 +50,20 @@ func (b *balancer) Render(pools []lbsync.Pool) ([]byte, error) {
 	}
 	return []byte(out.String()), nil
 }
+
+func (b *balancer) Live(context.Context, []byte) (lbsync.Live, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return lbsync.Live{Blind: true, OldWorkers: b.oldWorkers}, nil
+}
+
+func (b *balancer) setOldWorkers(n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.oldWorkers = n
+}
+
+func (b *balancer) Plan(context.Context, []byte) (lbsync.Plan, error) { return lbsync.Plan{}, nil }
 
 func (b *balancer) CheckCandidate(_ context.Context, path string) error {
 	b.mu.Lock()
@@ -129,11 +145,14 @@ func (r *rig) renew(t *testing.T) *lbsync.Syncer {
 	t.Helper()
 	log, logger := lbtest.NewLog(t)
 	cfg := &lbsync.Config{Services: map[string]lbsync.Service{
-		"a": {Prefix: "/a", Port: 80}, "b": {Prefix: "/b", Port: 80},
+		"a": {Prefix: "/a", Port: 80, HostNames: true}, "b": {Prefix: "/b", Port: 80},
 	}}
 	s, err := lbsync.New(cfg, lbsync.Options{
-		Targets: []lbsync.Target{{Config: r.path, Services: r.services, Driver: &r.balancer}},
-		Source:  &r.registry, Resolver: r.resolver, Timing: r.timing, Logger: logger,
+		Targets: []lbsync.Target{{
+			Config: r.path, Services: r.services, Driver: &r.balancer,
+			Pace: lbsync.Pace{MinGap: 20 * time.Millisecond, PerMinute: -1, Jitter: -1},
+		}},
+		Source: &r.registry, Resolver: r.resolver, Timing: r.timing, Logger: logger,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -184,6 +203,8 @@ func (r *rig) runs(t *testing.T, want string) {
 	t.Helper()
 	lbtest.Eventually(t, 5*time.Second, "the balancer runs "+want, func() bool { return r.now() == want })
 }
+
+func (r *rig) held() int { return r.syncer.Stats().Services[0].Hosts[lbsync.VerdictHeld] }
 
 func (r *rig) target() lbsync.TargetStats { return r.syncer.Stats().Targets[0] }
 

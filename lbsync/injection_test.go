@@ -37,15 +37,18 @@ func (p *pair) syncer(t *testing.T) *lbsync.Syncer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := nginx.NewTarget(lbsync.Nginx{
+	n, err := nginx.NewTarget(lbsync.Nginx{
 		Config: filepath.Join(p.dir, "frontends.conf"), Services: []string{"frontends"},
 		Check: lbsync.Command{lbtest.Program(t, "nginx"), "-t"},
 	}, nginx.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	h.Driver, n.Driver = withoutBalancer{h.Driver}, withoutBalancer{n.Driver}
 	log, logger := lbtest.NewLog(t)
 	p.log = log
 	s, err := lbsync.New(
-		&lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: "/frontends", Port: 8080}}},
+		&lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: "/frontends", Port: 8080, HostNames: true}}},
 		lbsync.Options{Targets: []lbsync.Target{h, n}, Source: &p.registry, Logger: logger, Resolver: &resolver{}, Timing: fast},
 	)
 	if err != nil {

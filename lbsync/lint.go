@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -14,9 +15,9 @@ const (
 	maxLineLen = 2048
 )
 
-// lint is the last look at a rendered file before the balancer's checker sees it, for templates of users as for our own:
+// Lint is the last look at a rendered file before the balancer's checker sees it, for templates of users as for our own:
 // a checker may read, write and run what a configuration names.
-func lint(text []byte) error {
+func Lint(text []byte) error {
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
 		return errors.New("rendered file is empty")
@@ -35,6 +36,18 @@ func lint(text []byte) error {
 		}
 		if bytes.ContainsFunc(row[:len(row)-1], isControl) {
 			return fmt.Errorf("line %d of the rendered file has a control character", line)
+		}
+	}
+	return nil
+}
+
+// LintServers tells whether a rendered file has lost a whole pool, as a template with a wrong condition may do: each pool
+// with servers must have the address of one of them in the file.
+func LintServers(text []byte, pools []Pool) error {
+	for _, p := range pools {
+		there := func(s Server) bool { return bytes.Contains(text, []byte(s.Addr.Addr().String())) }
+		if len(p.Servers) > 0 && !slices.ContainsFunc(p.Servers, there) {
+			return fmt.Errorf("rendered file has none of the %d servers of %s", len(p.Servers), p.Name)
 		}
 	}
 	return nil

@@ -24,17 +24,26 @@ type Rejection struct {
 // A lookup gives the address of a host name; false is "none".
 type lookup func(host string) (netip.Addr, bool)
 
-// buildPool makes a pool of entries. It depends on the entries' set alone, not on their order: of two entries with the
-// same address the one with the smaller key counts.
-func buildPool(name string, defaultPort uint16, entries []Entry, resolve lookup) (Pool, []Rejection) {
+// How entries are read.
+type reading struct {
+	// port is for values that have none.
+	port uint16
+	// hostNames allows values that are host names, resolve finds their addresses.
+	hostNames bool
+	resolve   lookup
+}
+
+// candidates parses entries. What comes out depends on the entries' set alone, not on their order: of two entries with
+// the same address the one with the smaller key counts.
+func (r reading) candidates(entries []Entry) ([]candidate, []Rejection) {
 	entries = slices.Clone(entries)
 	slices.SortFunc(entries, func(a, b Entry) int { return strings.Compare(a.Key, b.Key) })
 
-	pool := Pool{Name: name}
+	var usable []candidate
 	var rejected []Rejection
 	taken := map[netip.AddrPort]bool{}
 	for _, e := range entries {
-		s, err := parseEntry(e, defaultPort, resolve)
+		s, err := r.parse(e)
 		if err == nil && taken[s.Addr] {
 			err = reject(ReasonDuplicate)
 		}
@@ -43,30 +52,29 @@ func buildPool(name string, defaultPort uint16, entries []Entry, resolve lookup)
 			continue
 		}
 		taken[s.Addr] = true
-		pool.Servers = append(pool.Servers, s)
+		usable = append(usable, candidate{key: e.Key, server: s})
 	}
-	slices.SortFunc(pool.Servers, Server.compare)
-	return pool, rejected
+	return usable, rejected
 }
 
-func parseEntry(e Entry, defaultPort uint16, resolve lookup) (Server, error) {
+func (r reading) parse(e Entry) (Server, error) {
 	if err := checkKey(e.Key); err != nil {
 		return Server{}, err
 	}
-	s, err := ParseValue(e.Value, defaultPort)
+	s, err := ParseValue(e.Value, r.port)
 	if err != nil || s.Host == "" {
 		return s, err
 	}
-	ip, ok := resolve(s.Host)
+	if !r.hostNames {
+		return Server{}, reject(ReasonHostName)
+	}
+	ip, ok := r.resolve(s.Host)
 	if !ok || !allowed(ip) {
 		return Server{}, reject(ReasonHost)
 	}
 	s.Addr = netip.AddrPortFrom(ip, s.Addr.Port())
 	return s, nil
 }
-
-// noLookup knows no host.
-func noLookup(string) (ip netip.Addr, ok bool) { return ip, false }
 
 // hostNames lists the host names among the entries, each once, sorted.
 func hostNames(entries []Entry) []string {
@@ -86,4 +94,17 @@ func (p Pool) equal(o Pool) bool {
 
 func (p Pool) clone() Pool {
 	return Pool{Name: p.Name, Servers: slices.Clone(p.Servers)}
+}
+
+// inZone makes servers of other zones backups, if the zone has a server that takes traffic.
+func (p Pool) inZone(zone string) Pool {
+	own := func(s Server) bool { return s.Zone == zone && s.State == Up && !s.Backup }
+	if zone == "" || !slices.ContainsFunc(p.Servers, own) {
+		return p
+	}
+	p.Servers = slices.Clone(p.Servers) // The pool as decided stays as it is.
+	for i := range p.Servers {
+		p.Servers[i].Backup = p.Servers[i].Backup || p.Servers[i].Zone != zone
+	}
+	return p
 }

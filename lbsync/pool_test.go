@@ -2,36 +2,44 @@ package lbsync
 
 import (
 	"math/rand/v2"
+	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 )
 
-func TestBuildPool(t *testing.T) {
-	pool, rejected := buildPool("a", 80, []Entry{
+func TestCandidates(t *testing.T) {
+	usable, rejected := reading{port: 80}.candidates([]Entry{
 		{Key: "fe2", Value: "10.0.1.10"},
 		{Key: "fe3", Value: "10.0.1.9:81"},
 		{Key: "fe1", Value: "10.0.1.9"},
 		{Key: "fe4", Value: `{"addr":"10.0.1.9","port":80,"weight":5}`},
 		{Key: "fe5", Value: "x"},
 		{Key: "fe 6", Value: "10.0.1.6"},
+		{Key: "fe7", Value: "fe7.example"},
 		{Key: "zone/fe7", Value: "2001:db8::1"},
-	}, noLookup)
-	want := Pool{Name: "a", Servers: []Server{up("10.0.1.9:80"), up("10.0.1.9:81"), up("10.0.1.10:80"), up("[2001:db8::1]:80")}}
-	if d := cmp.Diff(want, pool, compareAddrs); d != "" {
+	})
+	var got []string
+	for _, c := range usable {
+		got = append(got, c.key+" "+c.server.Addr.String())
+	}
+	want := []string{"fe1 10.0.1.9:80", "fe2 10.0.1.10:80", "fe3 10.0.1.9:81", "zone/fe7 [2001:db8::1]:80"}
+	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
-	wantRejected := []Rejection{{"fe 6", ReasonKey}, {"fe4", ReasonDuplicate}, {"fe5", ReasonSyntax}}
+	wantRejected := []Rejection{{"fe 6", ReasonKey}, {"fe4", ReasonDuplicate}, {"fe5", ReasonSyntax}, {"fe7", ReasonHostName}}
 	if d := cmp.Diff(wantRejected, rejected); d != "" {
 		t.Errorf("-want +got\n%s", d)
 	}
 }
 
-// The pool follows from the set of entries: their order does not matter, addresses are unique and sorted, and a bad
-// entry changes nothing for the others.
-func TestBuildPoolLaws(t *testing.T) {
+// What comes out follows from the set of entries: their order does not matter, addresses are unique, and a bad entry changes
+// nothing for the others.
+func TestCandidatesLaws(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		values := rapid.SampledFrom([]string{"10.0.0.1", "10.0.0.2", "10.0.0.2:81", "10.0.0.10", "2001:db8::1", `{"addr":"10.0.0.1","weight":3}`})
 		keys := rapid.StringMatching(`[a-c]{1,3}`)
@@ -40,45 +48,90 @@ func TestBuildPoolLaws(t *testing.T) {
 		for k, v := range good {
 			entries = append(entries, Entry{Key: k, Value: v})
 		}
-		want, _ := buildPool("a", 80, entries, noLookup)
+		r := reading{port: 80}
+		want, _ := r.candidates(entries)
 		entries = append(entries, Entry{Key: "bad", Value: rapid.StringMatching(`[ -/;-~]{0,20}`).Draw(t, "bad")})
 		rand.Shuffle(len(entries), func(i, j int) { entries[i], entries[j] = entries[j], entries[i] })
-		got, rejected := buildPool("a", 80, entries, noLookup)
-		if !got.equal(want) {
+		got, rejected := r.candidates(entries)
+		if !slices.Equal(got, want) {
 			t.Fatalf("got %+v, want %+v", got, want)
 		}
-		if len(got.Servers)+len(rejected) != len(entries) {
-			t.Fatalf("%d servers and %d rejections of %d entries", len(got.Servers), len(rejected), len(entries))
+		if len(got)+len(rejected) != len(entries) {
+			t.Fatalf("%d servers and %d rejections of %d entries", len(got), len(rejected), len(entries))
 		}
-		if !slices.IsSortedFunc(got.Servers, Server.compare) {
-			t.Fatal("not sorted")
+		taken := map[netip.AddrPort]bool{}
+		for _, c := range got {
+			if taken[c.server.Addr] {
+				t.Fatalf("%s comes twice", c.server.Addr)
+			}
+			taken[c.server.Addr] = true
 		}
 	})
 }
 
-func TestMemoryRoundTrip(t *testing.T) {
-	f := liveFile{path: t.TempDir() + "/x.cfg"}
-	if pools, err := loadMemory(f); err != nil || pools != nil {
-		t.Errorf("without a file: %v, %v", pools, err)
+func TestStateRoundTrip(t *testing.T) {
+	for name, dir := range map[string]string{"in a directory": filepath.Join(t.TempDir(), "state"), "beside the file": ""} {
+		t.Run(name, func(t *testing.T) {
+			d := openState(dir, liveFile{path: filepath.Join(t.TempDir(), "x.cfg")})
+			if s, err := d.load(); err != nil || s.services != nil || s.file != nil {
+				t.Errorf("without a file: %v, %v", s, err)
+			}
+			s := up("10.0.1.1:80")
+			s.Host, s.Weight, s.Backup, s.Zone, s.MaxConn, s.SlowStart = "fe1.example", 7, true, "a", 9, time.Minute
+			services := map[string]savedService{"a": {index: 7, hosts: []candidate{{"fe1", s}}}}
+			if err := d.save(services, []byte("file\n")); err != nil {
+				t.Fatal(err)
+			}
+			services["a"].hosts[0].server.Host = ""
+			saved, err := d.load()
+			if err != nil || dir != "" && string(saved.file) != "file\n" {
+				t.Fatalf("%q, %v", saved.file, err)
+			}
+			if got := saved.services["a"]; got.index != 7 || !slices.Equal(got.hosts, services["a"].hosts) {
+				t.Errorf("got %+v", got)
+			}
+			if err := d.pools.write([]byte(`{"services":{"a":{"hosts":[
+				{"key":"fe1","value":"10.0.1.1:80"},{"key":"fe2","value":"*:80\nx"},{"key":"fe3","value":"fe1.example:80"},
+				{"key":"f e","value":"10.0.1.1:80"}]}}}`)); err != nil {
+				t.Fatal(err)
+			}
+			if saved, err = d.load(); err != nil || len(saved.services["a"].hosts) != 1 {
+				t.Errorf("a damaged file: %v, %v", saved.services, err)
+			}
+			if err := d.pools.write([]byte(`{"services":`)); err != nil {
+				t.Fatal(err)
+			}
+			if saved, err = d.load(); err == nil || saved.services != nil || dir != "" && saved.file == nil {
+				t.Errorf("half a file: %v, %v", saved, err)
+			}
+		})
 	}
-	s := up("10.0.1.1:80")
-	s.Host, s.Weight, s.Backup, s.Zone = "fe1.example", 7, true, "a"
-	if err := saveMemory(f, []Pool{{Name: "a", Servers: []Server{s}}}); err != nil {
-		t.Fatal(err)
+}
+
+func TestInZone(t *testing.T) {
+	server := func(addr, zone string, state State) Server {
+		s := up(addr)
+		s.Zone, s.State = zone, state
+		return s
 	}
-	s.Host = ""
-	pools, err := loadMemory(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff([]Pool{{Name: "a", Servers: []Server{s}}}, pools, compareAddrs); d != "" {
-		t.Errorf("-want +got\n%s", d)
-	}
-	if err := memoryFile(f).write([]byte(`{"pools":{"a":["10.0.1.1:80","*:80\nx"]}}`)); err != nil {
-		t.Fatal(err)
-	}
-	if pools, err = loadMemory(f); err != nil || len(pools) != 1 || len(pools[0].Servers) != 1 {
-		t.Errorf("a damaged file: %v, %v", pools, err)
+	for _, tt := range []struct {
+		name, zone string
+		own        State
+		backups    []bool
+	}{
+		{"own zone first", "a", Up, []bool{false, true, true}},
+		{"own zone is off", "a", Drain, []bool{false, false, false}},
+		{"nothing here", "c", Up, []bool{false, false, false}},
+		{"no zone", "", Up, []bool{false, false, false}},
+	} {
+		p := Pool{Servers: []Server{server("10.0.0.1:1", "a", tt.own), server("10.0.0.2:1", "b", Up), server("10.0.0.3:1", "", Up)}}
+		var got []bool
+		for _, s := range p.inZone(tt.zone).Servers {
+			got = append(got, s.Backup)
+		}
+		if !slices.Equal(got, tt.backups) {
+			t.Errorf("%s: backups %v, want %v", tt.name, got, tt.backups)
+		}
 	}
 }
 
@@ -88,7 +141,7 @@ func TestLint(t *testing.T) {
 		string(make([]byte, 3)) + "\n":                        false,
 		string(slices.Repeat([]byte("a"), maxLineLen)) + "\n": false,
 	} {
-		if err := lint([]byte(text)); (err == nil) != ok {
+		if err := Lint([]byte(text)); (err == nil) != ok {
 			t.Errorf("%.20q: %v", text, err)
 		}
 	}

@@ -23,6 +23,8 @@ const (
 	ReasonNoPort Reason = "no_port"
 	// ReasonAddress is an address that no server can have: unspecified, multicast, link-local, reserved or with a zone id.
 	ReasonAddress Reason = "address_not_allowed"
+	// ReasonHostName is a host name where the service allows IP addresses alone.
+	ReasonHostName Reason = "host_name_not_allowed"
 	// ReasonHost is a host name that cannot be resolved to an allowed address.
 	ReasonHost Reason = "unresolvable_host"
 	// ReasonDuplicate is an address and port that an entry with a smaller key already has.
@@ -33,7 +35,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonKey, ReasonEmpty, ReasonTooLong, ReasonSyntax, ReasonJSON, ReasonField,
-		ReasonPort, ReasonNoPort, ReasonAddress, ReasonHost, ReasonDuplicate,
+		ReasonPort, ReasonNoPort, ReasonAddress, ReasonHostName, ReasonHost, ReasonDuplicate,
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
+	"time"
 
 	"rollcall/registry/client"
 )
@@ -17,11 +19,14 @@ func NewRegistrySource(endpoints []string, logger *slog.Logger) (Source, error) 
 	if err != nil {
 		return nil, fmt.Errorf("registry client: %w", err)
 	}
-	return &registrySource{client: c}, nil
+	return &registrySource{client: c, watchers: map[string]*client.Watcher{}}, nil
 }
 
 type registrySource struct {
 	client *client.Client
+
+	mu       sync.Mutex                 // guards watchers
+	watchers map[string]*client.Watcher // by prefix; each is used by the one goroutine that follows the prefix
 }
 
 func (r *registrySource) List(ctx context.Context, prefix string) (Listing, error) {
@@ -53,18 +58,62 @@ func appendEntries(to *[]Entry, dir *client.Node, prefix string) {
 	}
 }
 
-// Await makes a new watcher each time: the caller lists after every change, and has a newer index then.
-func (r *registrySource) Await(ctx context.Context, prefix string, index uint64) error {
-	_, err := r.client.Watch(prefix, client.WatchOptions{AfterIndex: index, Recursive: true}).Next(ctx)
+// Next goes on with the watcher of the last call when that is where the caller is: it stays with the node whose index
+// it is.
+func (r *registrySource) Next(ctx context.Context, prefix string, index uint64) (Change, error) {
+	w := r.watcher(prefix, index)
+	resp, err := w.Next(ctx)
 	switch {
 	case err == nil:
-		return nil
+		return changeOf(resp, prefix), nil
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return Change{}, ctx.Err()
 	case client.IsLostPlace(err):
-		return ErrLostPlace
+		return Change{}, ErrLostPlace
 	}
-	return fmt.Errorf("watch %s: %w", prefix, err)
+	return Change{}, fmt.Errorf("watch %s: %w", prefix, err)
+}
+
+func (r *registrySource) watcher(prefix string, index uint64) *client.Watcher {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w := r.watchers[prefix]
+	if w == nil || w.After() != index {
+		w = r.client.Watch(prefix, client.WatchOptions{AfterIndex: index, Recursive: true})
+		r.watchers[prefix] = w
+	}
+	return w
+}
+
+func changeOf(resp *client.Response, prefix string) Change {
+	c := Change{Index: resp.Node.ModifiedIndex}
+	c.Key = strings.TrimPrefix(strings.TrimPrefix(resp.Node.Key, strings.TrimSuffix(prefix, "/")), "/")
+	c.Value = resp.Node.Value
+	switch resp.Action {
+	case client.ActionDelete, client.ActionCompareAndDelete:
+		c.Kind = ChangeDeleted
+	case client.ActionExpire:
+		c.Kind = ChangeExpired
+	case client.ActionSet, client.ActionCreate, client.ActionUpdate, client.ActionCompareAndSwap:
+		c.Kind = ChangeSet
+	}
+	switch {
+	case c.Kind != ChangeSet || !resp.Node.Dir && c.Key != "":
+	case resp.Node.Dir && (resp.PrevNode == nil || resp.PrevNode.Dir):
+		c.Kind = ChangeNone // A directory's own lease; below it nothing is different.
+	default:
+		c.Kind = ChangeOther
+	}
+	return c
+}
+
+// Put sets a key with a lease.
+func (r *registrySource) Put(ctx context.Context, key, value string, ttl time.Duration) error {
+	_, err := r.client.Set(ctx, key, value, client.SetOptions{TTL: ttl, NoValueOnSuccess: true})
+	if err != nil {
+		return fmt.Errorf("set %s: %w", key, err)
+	}
+	return nil
 }
 
 // indexOf is the node's index at the time of its refusal.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"strconv"
+	"time"
 )
 
 // State says what an entry asks the balancers to do with its server.
@@ -24,6 +25,10 @@ const (
 	DefaultWeight = 100
 	// MaxWeight is the highest weight that all balancers take.
 	MaxWeight = 256
+	// MaxMaxConn is the highest limit of connections that an entry may ask for.
+	MaxMaxConn = 1_000_000
+	// MaxSlowStart is the longest slow start that an entry may ask for.
+	MaxSlowStart = time.Hour
 )
 
 // A Server is one entry, parsed. Every field is of a kind that can be written into a balancer's file: addresses, numbers
@@ -44,6 +49,10 @@ type Server struct {
 	Backup bool
 	// InstanceID is the host's identity, of the same characters as Zone, or empty.
 	InstanceID string
+	// MaxConn is how many connections the server takes at a time; 0 is no limit.
+	MaxConn int
+	// SlowStart is how long a server that comes up gets less than its share; 0 is none. Whole seconds.
+	SlowStart time.Duration
 }
 
 // Name is the server's name in a balancer's file. It is a function of the address alone and different for different
@@ -61,6 +70,7 @@ func (s Server) Value() string {
 	text, err := json.Marshal(map[string]any{
 		"addr": addr, "port": s.Addr.Port(), "weight": s.Weight, "state": s.State,
 		"backup": s.Backup, "zone": s.Zone, "instance_id": s.InstanceID,
+		"maxconn": s.MaxConn, "slowstart": int(s.SlowStart / time.Second),
 	})
 	if err != nil {
 		panic("lbsync: a server always has a JSON form: " + err.Error())

@@ -4,29 +4,41 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"slices"
+	"net/netip"
 	"sync"
 	"time"
 )
 
-// A service follows one prefix and holds its pool. Its events carry no meaning of their own: each only says "list
-// again", so a lost, doubled or late one does no harm.
+// A service follows one prefix and decides its pool. Two goroutines work on it: follow keeps the view of the registry
+// up to date, tend makes the pool of it. What passes between them is the whole view, never a single event, so a
+// lost, doubled or late one does no harm; events only add why a key has gone.
 type service struct {
 	name   string
 	conf   Service
 	source Source
 	timing Timing
+	since  func(index uint64) time.Time // when a change was made
 	log    *slog.Logger
-	names  names // owned by the goroutine in follow
+	prober *prober
+	dirty  chan struct{} // one slot: tend has something to do
+	names  names         // owned by the goroutine in tend
 
-	mu      sync.Mutex // guards what follows; held for copying only
-	pool    Pool       // the last pool that had servers
-	listed  bool       // whether the registry has ever answered
-	held    bool       // whether pool is kept although the registry lists no usable server
-	bad     map[string]Reason
-	rejects map[Reason]uint64
-	contact contact
-	watch   []chan<- struct{} // one-slot signals of the targets
+	mu       sync.Mutex // guards what follows; held for short work only
+	view     *view
+	index    uint64 // of the view
+	inPool   uint64 // of the view that the pool was made from
+	listed   bool   // whether the registry has ever answered
+	recalled bool   // whether there are servers of an earlier run
+	guard    *guard
+	decided  decision
+	pool     Pool
+	poolRefs map[netip.AddrPort]hostRef // of the pool's addresses; replaced as a whole
+	stamps   stamps
+	refs     map[netip.AddrPort]hostRef
+	rejected []rejection
+	rejects  map[Reason]uint64
+	contact  contact
+	watch    []chan<- struct{} // one-slot signals of the targets
 }
 
 // contact is what is known about the registry by asking for one prefix.
@@ -36,23 +48,39 @@ type contact struct {
 	failures  uint64
 }
 
+// A hostRef is the entry that an address comes from.
+type hostRef struct{ key, hash string }
+
+// A rejection is a Rejection and when it began.
+type rejection struct {
+	Rejection
+	since time.Time
+}
+
 func newService(name string, conf Service, o Options) *service {
 	return &service{
-		name: name, conf: conf, source: o.Source, timing: o.Timing,
-		log:   o.Logger.With("service", name),
-		names: names{resolver: o.Resolver, now: time.Now},
-		pool:  Pool{Name: name}, bad: map[string]Reason{}, rejects: map[Reason]uint64{},
+		name: name, conf: conf, source: o.Source, timing: o.Timing, since: o.IndexTime,
+		log:    o.Logger.With("service", name),
+		prober: o.prober,
+		dirty:  make(chan struct{}, 1),
+		names:  names{resolver: o.Resolver, now: time.Now},
+		view:   newView(), guard: newGuard(conf.policy()),
+		pool: Pool{Name: name}, refs: map[netip.AddrPort]hostRef{}, rejects: map[Reason]uint64{},
 	}
 }
 
-// follow keeps the pool up to date until ctx ends.
+// follow keeps the view up to date until ctx ends.
 func (s *service) follow(ctx context.Context) {
-	for failures := 0; ctx.Err() == nil; {
-		index, err := s.list(ctx)
+	for failures, doubts := 0, 0; ctx.Err() == nil; {
+		err := s.list(ctx)
 		if err == nil {
 			failures = 0
 			sleep(ctx, s.timing.ListGap)
-			err = s.await(ctx, index)
+			doubts++
+			err = s.changes(ctx, &doubts)
+			if doubts > freeDoubts {
+				sleep(ctx, s.timing.retry(doubts-freeDoubts))
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			failures++
@@ -62,84 +90,104 @@ func (s *service) follow(ctx context.Context) {
 	}
 }
 
-// list lists the prefix once and publishes what comes of it. It returns the listing's index.
-func (s *service) list(ctx context.Context) (uint64, error) {
+// freeDoubts is how many listings in a row may be made at once because the watch after the one before was lost; a registry
+// that loses every watch is not to be listed all the time.
+const freeDoubts = 5
+
+// list replaces the view by a listing. Keys that are missing without an event are looked up in the registry's history.
+func (s *service) list(ctx context.Context) error {
 	listing, err := s.source.List(ctx, s.conf.Prefix)
 	if err != nil {
-		return 0, err
+		return err
 	}
-	s.names.refresh(ctx, hostNames(listing.Entries))
-	if ctx.Err() != nil {
-		return 0, ctx.Err() // Half of the lookups may be missing.
-	}
-	pool, rejected := buildPool(s.name, s.conf.Port, listing.Entries, s.names.lookup)
-	s.publish(pool, rejected)
-	return listing.Index, nil
-}
-
-// await waits until it is time to list again.
-func (s *service) await(ctx context.Context, index uint64) error {
-	relist := s.timing.Relist
-	if s.names.incomplete() {
-		relist = min(relist, namelessAge)
-	}
-	wait, cancel := context.WithTimeout(ctx, relist)
-	defer cancel()
-	err := s.source.Await(wait, s.conf.Prefix, index)
-	if errors.Is(err, ErrLostPlace) || wait.Err() != nil {
-		return nil
-	}
-	return err
-}
-
-// publish replaces the pool, unless the new one is empty, and wakes the targets.
-func (s *service) publish(pool Pool, rejected []Rejection) {
 	s.mu.Lock()
-	wasHeld, fresh := s.held, s.noteRejectionsLocked(rejected)
-	changed := !s.listed || !s.pool.equal(pool)
-	s.contact.reachable, s.contact.last, s.listed = true, time.Now(), true
-	s.held = len(pool.Servers) == 0 && len(s.pool.Servers) > 0
-	if len(pool.Servers) > 0 {
-		s.pool = pool
-	}
-	held, kept, watch := s.held, len(s.pool.Servers), slices.Clone(s.watch)
+	before, lacks := s.index, s.view.lacks(listing.Entries)
 	s.mu.Unlock()
+	var changes []Change
+	if lacks && before != 0 {
+		changes = s.history(ctx, before, listing.Index)
+	}
+	s.mu.Lock()
+	s.view.replace(listing.Entries, changes)
+	s.index = listing.Index
+	first := !s.listed
+	s.listed = true
+	s.heardLocked()
+	s.mu.Unlock()
+	if first {
+		s.log.Debug("listed", "entries", len(listing.Entries), "index", listing.Index)
+	}
+	wakeOne(s.dirty)
+	return nil
+}
 
-	for _, r := range fresh {
-		s.log.Warn("entry rejected", "key", shorten(r.Key), "reason", string(r.Reason))
+// explainTimeout bounds the look into the history: when it tells nothing, the hosts are held, and time tells.
+const explainTimeout = time.Second
+
+// history reads the changes from one index to another, for why keys have gone. A history that does not reach back, or
+// belongs to another registry, tells nothing.
+func (s *service) history(ctx context.Context, after, upTo uint64) (changes []Change) {
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	for after < upTo {
+		c, err := s.source.Next(ctx, s.conf.Prefix, after)
+		if err != nil || c.Index > upTo || c.Index <= after {
+			break
+		}
+		changes = append(changes, c)
+		after = c.Index
 	}
-	if held != wasHeld {
-		s.log.Warn("pool without servers in the registry", "held", held, "servers_kept", kept)
+	return changes
+}
+
+// changes applies changes until it is time to list again. A watch that has worked leaves no doubts.
+func (s *service) changes(ctx context.Context, doubts *int) error {
+	wait, cancel := context.WithTimeout(ctx, s.timing.relist())
+	defer cancel()
+	for {
+		c, err := s.source.Next(wait, s.conf.Prefix, s.place())
+		switch {
+		case errors.Is(err, ErrLostPlace):
+			return nil
+		case wait.Err() != nil:
+			*doubts = 0
+			return nil
+		case err != nil:
+			return err
+		}
+		if !s.apply(c) {
+			return nil
+		}
+		*doubts = 0
 	}
+}
+
+// apply takes over one change and tells whether the view is still sure to be right.
+func (s *service) apply(c Change) (sure bool) {
+	s.mu.Lock()
+	changed, sure := s.view.apply(c)
+	s.index = max(s.index, c.Index)
+	s.heardLocked()
+	if changed && c.Kind == ChangeSet {
+		s.stamps.add(s.since(c.Index))
+	}
+	s.mu.Unlock()
 	if changed {
-		s.log.Debug("pool changed", "servers", kept, "rejected", len(rejected))
-		wake(watch)
+		wakeOne(s.dirty)
 	}
+	return sure
 }
 
-// wake sets one-slot signals; those that are set already stay so.
-func wake(signals []chan<- struct{}) {
-	for _, c := range signals {
-		select {
-		case c <- struct{}{}:
-		default:
-		}
-	}
+func (s *service) place() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index
 }
 
-// noteRejectionsLocked remembers the rejections and returns those that are new.
-func (s *service) noteRejectionsLocked(rejected []Rejection) []Rejection {
-	bad := make(map[string]Reason, len(rejected))
-	var fresh []Rejection
-	for _, r := range rejected {
-		bad[r.Key] = r.Reason
-		if s.bad[r.Key] != r.Reason {
-			s.rejects[r.Reason]++
-			fresh = append(fresh, r)
-		}
-	}
-	s.bad = bad
-	return fresh
+func (s *service) heardLocked() {
+	now := time.Now()
+	s.contact.reachable, s.contact.last = true, now
+	s.guard.contact(now, true)
 }
 
 // failed notes that the registry could not be asked; the pool stays.
@@ -148,26 +196,46 @@ func (s *service) failed(err error) {
 	was := s.contact.reachable || s.contact.failures == 0
 	s.contact.reachable = false
 	s.contact.failures++
+	s.guard.contact(time.Now(), false)
+	watch := s.watch
 	s.mu.Unlock()
 	if was {
 		s.log.Warn("registry unreachable, pool kept", "error", err)
+		wake(watch) // A remembered pool counts from now on.
 	}
 }
 
-// remember sets the servers of an earlier run, as long as the registry has not said anything.
-func (s *service) remember(pool Pool) {
+// remember sets the pool of an earlier run, as long as the registry has not said anything. Its entries become the view,
+// so that the first listing, and the history since then, tell what has gone and why.
+func (s *service) remember(saved savedService) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.listed && len(s.pool.Servers) == 0 {
-		s.pool = Pool{Name: s.name, Servers: slices.Clone(pool.Servers)}
+	if s.listed || s.recalled || len(saved.hosts) == 0 {
+		return
+	}
+	s.recalled, s.index = true, saved.index
+	for _, c := range saved.hosts {
+		s.view.entries[c.key] = ""
+		s.refs[c.server.Addr] = hostRef{key: c.key}
+	}
+	now := time.Now()
+	s.guard.contact(now, false)
+	s.guard.remember(now, saved.hosts)
+	s.decideLocked(now)
+}
+
+// wake sets one-slot signals; those that are set already stay so.
+func wake(signals []chan<- struct{}) {
+	for _, c := range signals {
+		wakeOne(c)
 	}
 }
 
-// snapshot returns the pool and whether the registry has answered yet.
-func (s *service) snapshot() (Pool, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.pool.clone(), s.listed
+func wakeOne(signal chan<- struct{}) {
+	select {
+	case signal <- struct{}{}:
+	default:
+	}
 }
 
 // shorten keeps a hostile key from filling the log; the handler quotes what is left.

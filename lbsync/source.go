@@ -3,6 +3,7 @@ package lbsync
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // An Entry is one key of a prefix with its value, both as the registry has them: nothing about them can be trusted.
@@ -19,7 +20,32 @@ type Listing struct {
 	Index uint64
 }
 
-// ErrLostPlace is what [Source].Await returns when changes may have been missed: list again.
+// A Change is one event below a prefix.
+type Change struct {
+	Kind ChangeKind
+	// Entry is the entry as it is now; its Key is what has changed, empty for the prefix itself. Value is that of a set.
+	Entry
+	// Index is the change's place in the registry's order.
+	Index uint64
+}
+
+// ChangeKind says what happened to an entry.
+type ChangeKind int
+
+const (
+	// ChangeOther is anything that a listing has to tell.
+	ChangeOther ChangeKind = iota
+	// ChangeNone is one that changes no entry, such as the new lease of a directory.
+	ChangeNone
+	// ChangeSet is an entry that has come or has changed.
+	ChangeSet
+	// ChangeDeleted is an entry, or a directory with all below, that was removed on purpose.
+	ChangeDeleted
+	// ChangeExpired is an entry, or a directory with all below, whose lease has run out.
+	ChangeExpired
+)
+
+// ErrLostPlace is what [Source].Next returns when changes may have been missed: list again.
 var ErrLostPlace = errors.New("changes may have been missed")
 
 // A Source is the registry as a Syncer sees it. It is safe for concurrent use, tries its endpoints in turn by itself,
@@ -28,7 +54,9 @@ type Source interface {
 	// List returns all entries below prefix. A prefix that does not exist is an empty listing. Any other doubt is an
 	// error: an empty listing and no error means that the registry says so.
 	List(ctx context.Context, prefix string) (Listing, error)
-	// Await blocks until something below prefix has changed after index, and returns nil; or ErrLostPlace; or the
-	// context's error; or any other error when the registry cannot be asked. It may return nil without a change.
-	Await(ctx context.Context, prefix string, index uint64) error
+	// Next blocks until something below prefix has changed after index and returns the first such change; or
+	// ErrLostPlace; or the context's error; or any other error when the registry cannot be asked.
+	Next(ctx context.Context, prefix string, index uint64) (Change, error)
+	// Put sets an entry with a lease, for what a Syncer reports. The key is absolute.
+	Put(ctx context.Context, key, value string, ttl time.Duration) error
 }

@@ -10,16 +10,17 @@ type Step string
 
 // The steps, in their order.
 const (
-	StepRender Step = "render"
-	StepWrite  Step = "write"
-	StepCheck  Step = "check"
-	StepReload Step = "reload"
-	StepVerify Step = "verify"
+	StepRender  Step = "render"
+	StepRuntime Step = "runtime"
+	StepWrite   Step = "write"
+	StepCheck   Step = "check"
+	StepReload  Step = "reload"
+	StepVerify  Step = "verify"
 )
 
 // Steps lists all steps, for metrics that show each of them from the start.
 func Steps() []Step {
-	return []Step{StepRender, StepWrite, StepCheck, StepReload, StepVerify}
+	return []Step{StepRender, StepRuntime, StepWrite, StepCheck, StepReload, StepVerify}
 }
 
 // Stats is a snapshot of what a Syncer has done; it shares nothing with it.
@@ -29,6 +30,9 @@ type Stats struct {
 	Services []ServiceStats
 	// Targets are in the order of the configuration.
 	Targets []TargetStats
+	// Changes are the times from a change in the registry until a balancer was seen to serve it, by kind of balancer, in
+	// seconds.
+	Changes map[string]Histogram
 }
 
 // RegistryStats says how the registry answers.
@@ -46,8 +50,10 @@ type ServiceStats struct {
 	Name string
 	// Servers counts the pool's servers by state; every state is there.
 	Servers map[State]int
-	// Held tells that the servers are kept although the registry lists no usable one.
-	Held bool
+	// Hosts counts what is known by verdict; every verdict is there.
+	Hosts map[Verdict]int
+	// Preserving tells that hosts are held against the registry.
+	Preserving bool
 	// Rejected counts the entries that are rejected now, Rejections all that ever became so. Both hold every reason.
 	Rejected   map[Reason]int
 	Rejections map[Reason]uint64
@@ -65,6 +71,27 @@ type TargetStats struct {
 	Applied uint64
 	// Failures counts rounds that failed, by step; every step is there.
 	Failures map[Step]uint64
+	// Reloads counts the reloads by result, "success" or "failure"; both are there.
+	Reloads map[string]uint64
+	// Commands counts runtime commands that changed something, Drift the rounds in which they repaired what somebody else
+	// had done.
+	Commands, Drift uint64
+	// OldWorkers counts processes that still finish connections with a former configuration, Leaving the servers that
+	// are removed and not yet without sessions.
+	OldWorkers, Leaving int
+	// Generation names the applied file; empty while it is not known.
+	Generation string
+}
+
+func newTargetStats(config, kind string) TargetStats {
+	s := TargetStats{
+		Config: config, Kind: kind,
+		Failures: map[Step]uint64{}, Reloads: map[string]uint64{"success": 0, "failure": 0},
+	}
+	for _, step := range Steps() {
+		s.Failures[step] = 0
+	}
+	return s
 }
 
 // Stats returns a snapshot. It may be called at any time, from any goroutine.
@@ -80,8 +107,11 @@ func (s *Syncer) Stats() Stats {
 			r.LastContact = contact.last
 		}
 	}
+	stats.Changes = map[string]Histogram{}
 	for _, t := range s.targets {
-		stats.Targets = append(stats.Targets, t.snapshotStats())
+		target, delays := t.snapshotStats()
+		stats.Targets = append(stats.Targets, target)
+		stats.Changes[target.Kind] = stats.Changes[target.Kind].plus(delays)
 	}
 	return stats
 }
@@ -90,7 +120,11 @@ func (s *service) stats() (ServiceStats, contact) {
 	out := ServiceStats{
 		Name:     s.name,
 		Servers:  map[State]int{Up: 0, Drain: 0, Down: 0},
+		Hosts:    map[Verdict]int{},
 		Rejected: map[Reason]int{}, Rejections: map[Reason]uint64{},
+	}
+	for _, v := range Verdicts() {
+		out.Hosts[v] = 0
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,17 +134,21 @@ func (s *service) stats() (ServiceStats, contact) {
 	for _, reason := range Reasons() {
 		out.Rejected[reason], out.Rejections[reason] = 0, s.rejects[reason]
 	}
-	for _, reason := range s.bad {
-		out.Rejected[reason]++
+	for _, r := range s.rejected {
+		out.Rejected[r.Reason]++
 	}
-	out.Held = s.held
+	for _, h := range s.decided.hosts {
+		out.Hosts[h.Verdict]++
+	}
+	out.Hosts[VerdictRejected] = len(s.rejected)
+	out.Preserving = s.decided.preserving != ""
 	return out, s.contact
 }
 
-func (t *target) snapshotStats() TargetStats {
+func (t *target) snapshotStats() (TargetStats, Histogram) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := t.stats
-	out.Failures = maps.Clone(out.Failures)
-	return out
+	out.Failures, out.Reloads = maps.Clone(out.Failures), maps.Clone(out.Reloads)
+	return out, t.delays.clone()
 }

@@ -168,26 +168,56 @@ func TestPoolIsNeverEmptied(t *testing.T) {
 	stop := r.start(t)
 	r.runs(t, "a: s_10.0.1.1_80\n")
 	r.registry.Set("/a", "fe1", "not an address")
-	lbtest.Eventually(t, 5*time.Second, "held", func() bool { return r.syncer.Stats().Services[0].Held })
+	lbtest.Eventually(t, 5*time.Second, "held", func() bool { return r.held() == 1 })
 	r.registry.Delete("/a", "fe1")
 	lists := r.registry.Lists()
 	lbtest.Eventually(t, 5*time.Second, "some relists", func() bool { return r.registry.Lists() > lists+5 })
 	if r.reloads() != 1 || r.file(t) != "a: s_10.0.1.1_80\n" {
 		t.Error("the balancer has changed")
 	}
-	if !r.log.Has("pool without servers in the registry", "held=true", "servers_kept=1") {
+	if !r.log.Has("loss protection", "servers=1") {
 		t.Error("the log is silent")
 	}
 	stop()
 
 	// A new process knows nothing, and the registry has nothing to say: the pool is remembered.
 	r.start(t)
-	lbtest.Eventually(t, 5*time.Second, "held", func() bool { return r.syncer.Stats().Services[0].Held })
+	lbtest.Eventually(t, 5*time.Second, "held", func() bool { return r.held() == 1 })
 	if r.file(t) != "a: s_10.0.1.1_80\n" {
 		t.Error("the balancer has changed after a restart")
 	}
 	r.registry.Set("/a", "fe2", "10.0.1.2")
 	r.runs(t, "a: s_10.0.1.2_80\n")
+}
+
+// What the registry's history tells about the time in which lbsync did not run counts; what nothing tells does not.
+func TestRestartLearnsWhatHasHappened(t *testing.T) {
+	r := newRig(t, "a")
+	for _, fe := range []string{"1", "2", "3"} {
+		r.registry.Set("/a", "fe"+fe, "10.0.1."+fe)
+	}
+	stop := r.start(t)
+	r.runs(t, "a: s_10.0.1.1_80 s_10.0.1.2_80 s_10.0.1.3_80\n")
+	lbtest.Eventually(t, 5*time.Second, "in sync", func() bool { return r.target().InSync })
+	stop()
+	r.registry.Delete("/a", "fe2")
+	r.registry.Set("/a", "fe3", "10.0.1.4")
+	stop = r.start(t)
+	r.runs(t, "a: s_10.0.1.1_80 s_10.0.1.4_80\n")
+	lbtest.Eventually(t, 5*time.Second, "in sync", func() bool { return r.target().InSync })
+	stop()
+
+	r.registry.Forget("/a")
+	r.registry.Set("/a", "fe5", "10.0.1.5")
+	r.start(t)
+	r.runs(t, "a: s_10.0.1.1_80 s_10.0.1.4_80 s_10.0.1.5_80\n")
+	if n, err := r.syncer.Release("a"); n != 2 || err != nil {
+		t.Errorf("released %d, %v", n, err)
+	}
+	r.runs(t, "a: s_10.0.1.5_80\n")
+	if _, err := r.syncer.Release("x"); !errors.Is(err, lbsync.ErrUnknownService) {
+		t.Errorf("an unknown service: %v", err)
+	}
 }
 
 func TestEmptyServiceDoesNotKeepTheOthers(t *testing.T) {

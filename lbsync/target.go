@@ -2,9 +2,11 @@ package lbsync
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -12,10 +14,13 @@ import (
 
 // A phase does one step of bringing a target to its pools and returns the next one; nil ends.
 //
-//	wait -> gather -> build -> render -> check -> replace -> reload -> verify -> wait
+//	wait -> gather -> build -> render -> live -+-> check -> replace -+-> reload -> verify -> wait
+//	                                           +-> wait              +-> wait
 //
-// build and render may find that there is nothing to do; every phase from render on may fail, which puts the last good
-// file back where the new one is in place already, and tries again from build after a pause.
+// live changes the running balancer as far as it can be changed without a reload. What is left are the file, which is
+// checked before it replaces the old one, and a reload where live says that there must be one. Every phase from render on
+// may fail; then the last good file is put back where the new one is in place already, and the round is tried again
+// after a pause, or as soon as a pool changes.
 type phase func(context.Context) phase
 
 // A target keeps one file. Desired, written and applied are apart: desired is what the pools ask for, written is what
@@ -24,63 +29,96 @@ type target struct {
 	conf     Target
 	services []*service
 	timing   Timing
+	pace     Pace
 	log      *slog.Logger
 	signal   chan struct{} // one slot: some pool has changed
+	changed  chan<- struct{}
 	file     liveFile
+	state    stateDir
 
 	// What follows belongs to the goroutine that runs the phases.
 	rest      phase // where a round ends: wait, or nil for a single round
 	settled   bool  // whether to go on without services that the registry has not answered for
 	since     time.Time
+	snapshots []snapshot
 	pools     []Pool
 	desired   []byte
 	written   []byte // nil: no file
+	unread    error  // why the file could not be read
 	applied   []byte // nil: unknown
 	good      []byte // the last file known to work, or found at start; nil: none
 	candidate string
 	proof     Proof
-	free      time.Time // end of the last reload
-	failures  int       // in a row
+	running   Live
+	why       string      // why a reload is needed; empty for none
+	reloads   []time.Time // ends of the latest
+	reloadAt  time.Time   // when the reload that is needed may begin; zero: none is waiting
+	unwritten time.Time   // when the file fell behind what is applied; zero: it has not
+	due       time.Time   // when to begin a round without a signal; zero: by the drift interval alone
+	acted     time.Time   // when the balancer was last changed
+	busy      bool        // whether that was soon after the change before it
+	failures  int         // in a row
 	lastErr   error
 
-	mu    sync.Mutex // guards stats
-	stats TargetStats
+	mu     sync.Mutex // guards what follows
+	stats  TargetStats
+	status TargetStatus
+	served []served
+	marks  []uint64                     // of each service, the changes that are applied
+	refs   []map[netip.AddrPort]hostRef // of each service, the entries of what is applied or leaving
+	delays Histogram
 }
 
 func newTarget(conf Target, services []*service, o Options) *target {
+	kind := conf.Driver.Kind()
 	t := &target{
-		conf: conf, services: services, timing: o.Timing,
-		log:    o.Logger.With("balancer", conf.Driver.Kind(), "config", conf.Config),
-		signal: make(chan struct{}, 1),
-		file:   openLive(conf.Config),
-		stats:  TargetStats{Config: conf.Config, Kind: conf.Driver.Kind(), Failures: map[Step]uint64{}},
+		conf: conf, services: services, timing: o.Timing, pace: conf.Pace.withDefaults(),
+		log:     o.Logger.With("balancer", kind, "config", conf.Config),
+		signal:  make(chan struct{}, 1),
+		changed: o.changed,
+		file:    openLive(conf.Config),
+		stats:   newTargetStats(conf.Config, kind),
+		status:  TargetStatus{Config: conf.Config, Kind: kind, Services: conf.Services, Since: time.Now()},
+		marks:   make([]uint64, len(services)),
+		refs:    make([]map[netip.AddrPort]hostRef, len(services)),
+		delays:  newHistogram(changeBuckets),
 	}
-	for _, step := range Steps() {
-		t.stats.Failures[step] = 0
-	}
+	t.state = openState(o.StateDir, t.file)
 	for _, s := range services {
 		s.watch = append(s.watch, t.signal)
 	}
 	return t
 }
 
-// start reads what an earlier run has left.
-func (t *target) start() {
+// start makes sure that no other lbsync keeps the file, and reads what an earlier run has left.
+func (t *target) start() (release func(), err error) {
+	release, err = t.file.lock()
+	if err != nil {
+		return nil, err
+	}
+	t.recall()
+	return release, nil
+}
+
+// recall reads the file, and gives the services the pools of an earlier run.
+func (t *target) recall() {
 	written, err := t.file.read()
 	if err != nil {
 		t.log.Warn("configuration unreadable", "error", err)
 	}
-	t.written, t.good = written, written
-	pools, err := loadMemory(t.file)
+	t.written = written
+	if len(bytes.TrimSpace(written)) > 0 { // HAProxy loads an empty file and serves nothing.
+		t.good = written
+	}
+	saved, err := t.state.load()
 	if err != nil {
 		t.log.Warn("remembered pools unreadable", "error", err)
 	}
-	for _, p := range pools {
-		for _, s := range t.services {
-			if s.name == p.Name {
-				s.remember(p)
-			}
-		}
+	if saved.file != nil {
+		t.good = saved.file
+	}
+	for _, s := range t.services {
+		s.remember(saved.services[s.name])
 	}
 }
 
@@ -101,18 +139,10 @@ func (t *target) once(ctx context.Context) error {
 	return t.lastErr
 }
 
-// wait blocks until there is a reason for a round: a changed pool, the pause after a failure, or the time to compare the
-// file with what it should be.
+// wait blocks until there is a reason for a round: a changed pool, the pause after a failure, something put off, or the
+// time to look at the balancer and its file.
 func (t *target) wait(ctx context.Context) phase {
-	if t.failures > 0 {
-		sleep(ctx, t.timing.retry(t.failures))
-		return t.unlessEnded(ctx, t.build)
-	}
-	pause := t.timing.Relist
-	if !t.since.IsZero() && !t.settled {
-		pause = t.timing.Settle
-	}
-	timer := time.NewTimer(pause)
+	timer := time.NewTimer(time.Until(t.nextRound(time.Now())))
 	defer timer.Stop()
 	select {
 	case <-t.signal:
@@ -124,11 +154,34 @@ func (t *target) wait(ctx context.Context) phase {
 	}
 }
 
-// gather lets a burst of changes become one.
+// nextRound returns when to begin a round without a signal.
+func (t *target) nextRound(now time.Time) time.Time {
+	if t.failures > 0 {
+		return now.Add(t.timing.retry(t.failures))
+	}
+	pause := t.timing.Drift
+	switch {
+	case !t.since.IsZero() && !t.settled:
+		pause = min(pause, t.timing.Settle)
+	case t.anyLeaving():
+		pause = min(pause, t.timing.Sweep)
+	}
+	at := now.Add(pause)
+	if !t.due.IsZero() && t.due.Before(at) {
+		return t.due
+	}
+	return at
+}
+
+// gather lets a burst of changes become one. Where a change costs no reload it only keeps rounds apart.
 func (t *target) gather(ctx context.Context) phase {
 	first := time.Now()
 	for last := first; ; {
-		timer := time.NewTimer(time.Until(t.timing.actAt(first, last, t.free)))
+		at := t.timing.actAt(first, last, t.acted)
+		if t.running.Hot {
+			at = later(first, t.acted.Add(t.timing.LiveGap))
+		}
+		timer := time.NewTimer(time.Until(at))
 		select {
 		case <-t.signal:
 			last = time.Now()
@@ -144,35 +197,45 @@ func (t *target) gather(ctx context.Context) phase {
 
 // build collects the pools, when enough of them are known.
 func (t *target) build(context.Context) phase {
-	t.lastErr = nil
-	pools, listed := t.collect()
-	if listed > 0 && t.since.IsZero() {
+	t.lastErr, t.due = nil, time.Time{}
+	snapshots, known := t.collect()
+	if known > 0 && t.since.IsZero() {
 		t.since = time.Now()
 	}
-	t.settled = t.settled || listed == len(t.services) ||
-		listed > 0 && time.Since(t.since) >= t.timing.Settle
-	if listed == 0 || !t.settled {
+	t.settled = t.settled || known == len(t.services) ||
+		known > 0 && time.Since(t.since) >= t.timing.Settle
+	if known == 0 || !t.settled {
 		return t.rest
 	}
-	if !anyServer(pools) {
+	pools := t.poolsOf(snapshots)
+	if !anyServer(pools) && !anyServer(t.pools) && !mayBeEmpty(snapshots) {
 		t.lastErr = ErrNoServers
 		t.log.Info("waiting for the first server, nothing written")
 		return t.rest
 	}
-	t.pools = pools
+	t.snapshots, t.pools = snapshots, pools
 	return t.render
 }
 
-// collect copies the pools and counts those that the registry has answered for.
-func (t *target) collect() (pools []Pool, listed int) {
+// collect copies the pools and counts those that count.
+func (t *target) collect() (snapshots []snapshot, known int) {
 	for _, s := range t.services {
-		pool, known := s.snapshot()
-		pools = append(pools, pool)
-		if known {
-			listed++
+		snap := s.snapshot()
+		snapshots = append(snapshots, snap)
+		if snap.known {
+			known++
 		}
 	}
-	return pools, listed
+	return snapshots, known
+}
+
+// poolsOf returns the pools as this balancer is to see them: servers of other zones are backups where its own has one.
+func (t *target) poolsOf(snapshots []snapshot) []Pool {
+	pools := make([]Pool, len(snapshots))
+	for i, snap := range snapshots {
+		pools[i] = snap.pool.inZone(t.conf.Zone)
+	}
+	return pools
 }
 
 func anyServer(pools []Pool) bool {
@@ -184,29 +247,105 @@ func anyServer(pools []Pool) bool {
 	return false
 }
 
-// render makes the desired file and compares. A file that is right but was not put there by this process goes
-// through all phases once: nobody knows whether the balancer has loaded it.
+func mayBeEmpty(snapshots []snapshot) bool {
+	for _, s := range snapshots {
+		if s.mayBeEmpty {
+			return true
+		}
+	}
+	return false
+}
+
+// render makes the desired file.
 func (t *target) render(context.Context) phase {
 	desired, err := t.conf.Driver.Render(t.pools)
 	if err == nil {
-		err = lint(desired)
+		err = cmp.Or(Lint(desired), LintServers(desired, t.pools))
 	}
 	if err != nil {
 		return t.fail(StepRender, err)
 	}
+	// A file that cannot be read is no reason to leave the running balancer as it is; check comes back to it.
 	written, err := t.file.read()
-	if err != nil {
-		return t.fail(StepWrite, err)
+	t.desired, t.written, t.unread = desired, written, err
+	return t.live
+}
+
+var errNoAnswer = errors.New("the balancer does not answer")
+
+// live brings the running balancer as far as it goes without a reload, and decides what else has to be done.
+func (t *target) live(ctx context.Context) phase {
+	live, err := t.conf.Driver.Live(context.WithoutCancel(ctx), t.desired)
+	t.sawLive(live, err)
+	same := bytes.Equal(t.applied, t.desired)
+	t.why = ""
+	switch {
+	case err != nil && !same:
+		t.why = "the balancer cannot be asked: " + err.Error()
+	case err != nil:
+		return t.fail(StepRuntime, err)
+	case live.Blind && !same:
+		t.why = "the file has changed"
+	case live.Blind:
+	case !live.Running && same:
+		return t.fail(StepRuntime, errNoAnswer) // It may have been stopped; loading the same file again would not help.
+	case !live.Running:
+		t.why = errNoAnswer.Error()
+	case live.Reload != "":
+		t.why = live.Reload
+	default:
+		t.apply()
 	}
-	t.desired, t.written = desired, written
-	if bytes.Equal(t.applied, desired) && bytes.Equal(written, desired) {
+	if t.why != "" {
+		return t.pacing(ctx)
+	}
+	t.reloadAt = time.Time{}
+	if bytes.Equal(t.written, t.desired) {
 		return t.inSync()
+	}
+	return t.putOff()
+}
+
+// pacing lets a reload begin when the pace allows it; until then other rounds go on.
+func (t *target) pacing(ctx context.Context) phase {
+	now := time.Now()
+	if t.reloadAt.IsZero() {
+		t.reloadAt = t.pace.next(now, t.reloads)
+	}
+	if now.Before(t.reloadAt) {
+		if t.rest != nil {
+			t.due = t.reloadAt
+			return t.rest
+		}
+		sleep(ctx, t.reloadAt.Sub(now))
 	}
 	return t.check
 }
 
+// putOff lets changes that are applied already gather before the file is checked and written: a check takes longer
+// than the change did. The first change after calm is written at once.
+func (t *target) putOff() phase {
+	now := time.Now()
+	if t.unwritten.IsZero() {
+		t.unwritten = now
+	}
+	limit := t.unwritten.Add(t.timing.MaxDelay)
+	if t.rest == nil || !t.busy || !now.Before(limit) {
+		return t.check
+	}
+	t.busy = false
+	t.due = now.Add(t.timing.Quiet)
+	if t.due.After(limit) {
+		t.due = limit
+	}
+	return t.rest
+}
+
 // check writes the candidate and has the balancer examine it, and not the live file.
 func (t *target) check(ctx context.Context) phase {
+	if t.unread != nil {
+		return t.fail(StepWrite, t.unread)
+	}
 	candidate, err := t.file.stage(t.desired)
 	if err != nil {
 		return t.fail(StepWrite, err)
@@ -234,18 +373,27 @@ func (t *target) replace(ctx context.Context) phase {
 	if err := t.conf.Driver.CheckLive(context.WithoutCancel(ctx)); err != nil {
 		return t.fail(StepCheck, errors.Join(err, t.restore()))
 	}
+	if t.why == "" {
+		return t.commit()
+	}
 	return t.reload
 }
 
 func (t *target) reload(ctx context.Context) phase {
 	t.applied = nil
+	t.log.Info("reload", "reason", t.why)
+	began := time.Now()
 	proof, err := t.conf.Driver.Reload(context.WithoutCancel(ctx))
-	t.free = time.Now()
 	if err != nil {
+		t.reloaded(began, err)
 		return t.fail(StepReload, errors.Join(err, t.restoreGood()))
 	}
 	t.log.Debug("reload accepted")
-	t.proof = proof
+	t.proof = func(ctx context.Context) error {
+		err := proof(ctx)
+		t.reloaded(began, err)
+		return err
+	}
 	return t.verify
 }
 
@@ -254,16 +402,30 @@ func (t *target) reload(ctx context.Context) phase {
 func (t *target) verify(ctx context.Context) phase {
 	ctx = context.WithoutCancel(ctx)
 	err := t.proof(ctx)
-	t.free = time.Now()
 	if err == nil {
-		t.applied = t.desired
-		return t.commit()
+		return t.confirm
 	}
 	err = errors.Join(err, t.restoreGood())
 	if _, again := t.conf.Driver.Reload(ctx); again != nil {
 		err = errors.Join(err, again)
 	}
 	return t.fail(StepVerify, err)
+}
+
+// confirm looks at the balancer after a reload. It has loaded the file; if its servers are still not those of the file,
+// the file is not to blame, and the round is tried again.
+func (t *target) confirm(ctx context.Context) phase {
+	live, err := t.conf.Driver.Live(context.WithoutCancel(ctx), t.desired)
+	t.sawLive(live, err)
+	if err == nil && live.Running && live.Reload != "" {
+		err = errors.New("after the reload: " + live.Reload)
+	}
+	t.apply()
+	if err != nil {
+		t.saveGood()
+		return t.fail(StepVerify, err)
+	}
+	return t.commit()
 }
 
 // restore puts the last good file back, or takes the new one away where there was none.
@@ -275,10 +437,10 @@ func (t *target) restore() error {
 	return t.restoreGood()
 }
 
-// restoreGood puts the last good file back. Where there was none, the new one stays: its check was good, and a balancer
-// that does not run yet needs a file to start with.
+// restoreGood puts the last good file back. Where there was none, or where no balancer runs, the new one stays: its
+// check was good, and a balancer that does not run yet needs a file to start with.
 func (t *target) restoreGood() error {
-	if t.good == nil || bytes.Equal(t.good, t.written) {
+	if t.good == nil || bytes.Equal(t.good, t.written) || !t.running.Blind && !t.running.Running {
 		return nil
 	}
 	if err := t.file.write(t.good); err != nil {
@@ -286,11 +448,4 @@ func (t *target) restoreGood() error {
 	}
 	t.written = t.good
 	return nil
-}
-
-func (t *target) unlessEnded(ctx context.Context, next phase) phase {
-	if ctx.Err() != nil {
-		return nil
-	}
-	return next
 }

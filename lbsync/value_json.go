@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // parseJSON parses an object. Known fields must have the right type and range; unknown ones are ignored, whatever they
@@ -26,6 +27,7 @@ func parseJSON(value string, defaultPort uint16) (Server, error) {
 	err = errors.Join(
 		fields.weight(&s), fields.state(&s), fields.backup(&s),
 		fields.word("zone", &s.Zone), fields.word("instance_id", &s.InstanceID),
+		fields.maxConn(&s), fields.slowStart(&s),
 	)
 	if err != nil {
 		return Server{}, reject(ReasonField)
@@ -98,16 +100,51 @@ func (o object) weight(s *Server) error {
 	if !given {
 		return nil
 	}
-	n, err := strconv.ParseUint(string(raw), 10, 16)
-	if err != nil || n > MaxWeight || strconv.FormatUint(n, 10) != string(raw) {
-		return reject(ReasonField)
+	n, err := parseNumber(string(raw), MaxWeight)
+	if err != nil {
+		return err
 	}
 	if n == 0 {
 		s.State = Drain
 		return nil
 	}
-	s.Weight = int(n)
+	s.Weight = n
 	return nil
+}
+
+// parseNumber reads plain decimal digits without a leading zero.
+func parseNumber(s string, most int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 || n > most || strconv.Itoa(n) != s {
+		return 0, reject(ReasonField)
+	}
+	return n, nil
+}
+
+func (o object) maxConn(s *Server) (err error) {
+	if raw, given := o["maxconn"]; given {
+		s.MaxConn, err = parseNumber(string(raw), MaxMaxConn)
+	}
+	return err
+}
+
+// slowStart reads seconds as a number, or a duration of whole seconds such as "30s" or "2m".
+func (o object) slowStart(s *Server) error {
+	raw, given := o["slowstart"]
+	if !given {
+		return nil
+	}
+	if text, isText := o.text("slowstart"); isText {
+		d, err := time.ParseDuration(text)
+		if err != nil || d < 0 || d > MaxSlowStart || d%time.Second != 0 {
+			return reject(ReasonField)
+		}
+		s.SlowStart = d
+		return nil
+	}
+	n, err := parseNumber(string(raw), int(MaxSlowStart/time.Second))
+	s.SlowStart = time.Duration(n) * time.Second
+	return err
 }
 
 // state sets the state; of weight 0 and a state, the one that gives less traffic stands.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"rollcall/lbsync"
 )
@@ -15,37 +16,54 @@ type Registry struct {
 	mu       sync.Mutex // guards what follows
 	entries  map[string]map[string]string
 	index    uint64
+	history  []change
+	oldest   uint64 // changes up to this index are forgotten
+	reports  map[string]string
 	failures map[string]error
 	changed  chan struct{} // closed at the next change; nil while nobody waits
 	lists    int
 }
 
-// Set puts an entry under a prefix.
-func (r *Registry) Set(prefix, key, value string) {
-	r.change(func() {
-		if r.entries == nil {
-			r.entries = map[string]map[string]string{}
-		}
-		if r.entries[prefix] == nil {
-			r.entries[prefix] = map[string]string{}
-		}
-		r.entries[prefix][key] = value
-	})
+// A change is remembered, so that a watch can begin in the past.
+type change struct {
+	prefix string
+	lbsync.Change
 }
 
-// Delete removes an entry.
+// Set puts an entry under a prefix.
+func (r *Registry) Set(prefix, key, value string) {
+	r.change(prefix, lbsync.Change{Kind: lbsync.ChangeSet, Entry: lbsync.Entry{Key: key, Value: value}})
+}
+
+// Delete removes an entry on purpose.
 func (r *Registry) Delete(prefix, key string) {
-	r.change(func() { delete(r.entries[prefix], key) })
+	r.change(prefix, lbsync.Change{Kind: lbsync.ChangeDeleted, Entry: lbsync.Entry{Key: key}})
+}
+
+// Expire ends an entry's lease.
+func (r *Registry) Expire(prefix, key string) {
+	r.change(prefix, lbsync.Change{Kind: lbsync.ChangeExpired, Entry: lbsync.Entry{Key: key}})
+}
+
+// Forget loses entries and all memory of changes, as a registry that was restarted does. Watches lose their place.
+func (r *Registry) Forget(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.entries, prefix)
+	r.index += 100
+	r.history, r.oldest = nil, r.index
+	r.wakeLocked()
 }
 
 // Fail makes every request for a prefix fail from now on; nil ends that.
 func (r *Registry) Fail(prefix string, err error) {
-	r.change(func() {
-		if r.failures == nil {
-			r.failures = map[string]error{}
-		}
-		r.failures[prefix] = err
-	})
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures == nil {
+		r.failures = map[string]error{}
+	}
+	r.failures[prefix] = err
+	r.wakeLocked()
 }
 
 // Lists counts the listings.
@@ -55,11 +73,34 @@ func (r *Registry) Lists() int {
 	return r.lists
 }
 
-func (r *Registry) change(apply func()) {
+// Reports returns what was put, by key.
+func (r *Registry) Reports() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	apply()
+	return maps.Clone(r.reports)
+}
+
+func (r *Registry) change(prefix string, c lbsync.Change) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.entries == nil {
+		r.entries = map[string]map[string]string{}
+	}
+	if r.entries[prefix] == nil {
+		r.entries[prefix] = map[string]string{}
+	}
+	if c.Kind == lbsync.ChangeSet {
+		r.entries[prefix][c.Key] = c.Value
+	} else {
+		delete(r.entries[prefix], c.Key)
+	}
 	r.index++
+	c.Index = r.index
+	r.history = append(r.history, change{prefix: prefix, Change: c})
+	r.wakeLocked()
+}
+
+func (r *Registry) wakeLocked() {
 	if r.changed != nil {
 		close(r.changed)
 		r.changed = nil
@@ -81,30 +122,49 @@ func (r *Registry) List(_ context.Context, prefix string) (lbsync.Listing, error
 	return l, nil
 }
 
-// Await is lbsync.Source's.
-func (r *Registry) Await(ctx context.Context, prefix string, index uint64) error {
+// Next is lbsync.Source's.
+func (r *Registry) Next(ctx context.Context, prefix string, index uint64) (lbsync.Change, error) {
 	for {
-		changed, err := r.next(prefix, index)
+		c, changed, err := r.next(prefix, index)
 		if changed == nil {
-			return err
+			return c, err
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return lbsync.Change{}, ctx.Err()
 		}
 	}
 }
 
 // next returns a channel to wait for, or nil when there is no need to wait.
-func (r *Registry) next(prefix string, index uint64) (<-chan struct{}, error) {
+func (r *Registry) next(prefix string, index uint64) (lbsync.Change, <-chan struct{}, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if err := r.failures[prefix]; err != nil || r.index > index {
-		return nil, err
+	if err := r.failures[prefix]; err != nil {
+		return lbsync.Change{}, nil, err
+	}
+	if index < r.oldest {
+		return lbsync.Change{}, nil, lbsync.ErrLostPlace
+	}
+	for _, c := range r.history {
+		if c.prefix == prefix && c.Index > index {
+			return c.Change, nil, nil
+		}
 	}
 	if r.changed == nil {
 		r.changed = make(chan struct{})
 	}
-	return r.changed, nil
+	return lbsync.Change{}, r.changed, nil
+}
+
+// Put is lbsync.Source's. Leases do not run out here.
+func (r *Registry) Put(_ context.Context, key, value string, _ time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reports == nil {
+		r.reports = map[string]string{}
+	}
+	r.reports[key] = value
+	return nil
 }

@@ -1,0 +1,110 @@
+package lbsync
+
+import "strings"
+
+// A view is the entries below a prefix as the registry has them, kept up to date by its changes, and why those that are
+// gone have gone. It is not synchronised.
+type view struct {
+	entries map[string]string
+	gone    map[string]cause // of keys that were here at the last take
+}
+
+func newView() *view { return &view{entries: map[string]string{}, gone: map[string]cause{}} }
+
+// lacks tells whether a listing lacks an entry of the view.
+func (v *view) lacks(entries []Entry) bool {
+	known := 0
+	for _, e := range entries {
+		if _, there := v.entries[e.Key]; there {
+			known++
+		}
+	}
+	return known < len(v.entries)
+}
+
+// replace takes over a listing. Why entries are missing is looked for among changes, which are in their order.
+func (v *view) replace(entries []Entry, changes []Change) {
+	now := make(map[string]string, len(entries))
+	for _, e := range entries {
+		now[e.Key] = e.Value
+		delete(v.gone, e.Key)
+	}
+	for key := range v.entries {
+		if _, there := now[key]; !there {
+			v.gone[key] = causeUnknown
+		}
+	}
+	v.entries = now
+	for _, c := range changes {
+		v.explain(c)
+	}
+}
+
+// apply takes over one change. It returns whether anything is different now, and whether the view is still sure to be
+// right; if not, a listing has to tell.
+func (v *view) apply(c Change) (changed, sure bool) {
+	switch c.Kind {
+	case ChangeSet:
+		old, there := v.entries[c.Key]
+		v.entries[c.Key] = c.Value
+		delete(v.gone, c.Key)
+		return !there || old != c.Value, true
+	case ChangeDeleted:
+		return v.remove(c.Key, causeDeleted), true
+	case ChangeExpired:
+		return v.remove(c.Key, causeExpired), true
+	case ChangeNone:
+		return false, true
+	case ChangeOther:
+	}
+	return false, false
+}
+
+// remove takes out a key and all below it.
+func (v *view) remove(key string, why cause) bool {
+	if _, there := v.entries[key]; there {
+		delete(v.entries, key)
+		v.gone[key] = why
+		return true
+	}
+	below := key + "/"
+	if key == "" {
+		below = ""
+	}
+	removed := false
+	for k := range v.entries {
+		if strings.HasPrefix(k, below) {
+			delete(v.entries, k)
+			v.gone[k] = why
+			removed = true
+		}
+	}
+	return removed
+}
+
+// explain adds the reason why a key is missing that a listing has shown to be missing.
+func (v *view) explain(c Change) {
+	why := causeDeleted
+	switch c.Kind {
+	case ChangeDeleted:
+	case ChangeExpired:
+		why = causeExpired
+	case ChangeSet, ChangeNone, ChangeOther:
+		return
+	}
+	for key := range v.gone {
+		if key == c.Key || c.Key == "" || strings.HasPrefix(key, c.Key+"/") {
+			v.gone[key] = why
+		}
+	}
+}
+
+// take returns the entries and why others are gone, and forgets the latter.
+func (v *view) take() (entries []Entry, gone map[string]cause) {
+	entries = make([]Entry, 0, len(v.entries))
+	for key, value := range v.entries {
+		entries = append(entries, Entry{Key: key, Value: value})
+	}
+	gone, v.gone = v.gone, map[string]cause{}
+	return entries, gone
+}
