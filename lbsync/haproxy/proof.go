@@ -3,14 +3,49 @@ package haproxy
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"rollcall/lbsync"
 	"rollcall/lbsync/internal/procs"
 )
 
 var errNoWorker = errors.New("no new haproxy worker has come up")
+
+// proofTimeout is longer than HAProxy tries to bind an address that is taken, 2 s, with room for a busy machine.
+const proofTimeout = 10 * time.Second
+
+// markerProof returns the Proof that waits for a worker other than the given one to have the wanted marker; a process id
+// of 0 stands for none. Without a marker to want, a worker that answers is enough.
+func markerProof(a asker, want string, before int) lbsync.Proof {
+	return func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+		defer cancel()
+		tick := time.NewTicker(masterInterval)
+		defer tick.Stop()
+		for {
+			pid, marker, err := identify(ctx, a)
+			if err == nil && pid != before && (want == "" || marker == want) {
+				return nil
+			}
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return errors.Join(errNoWorker, notProven(err, marker, want))
+			}
+		}
+	}
+}
+
+// notProven says what was seen last.
+func notProven(err error, marker, want string) error {
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("HAProxy has the generation %q, and the file has %q", marker, want)
+}
 
 // A sight is the HAProxy processes at one moment, by process id.
 type sight map[int]bool

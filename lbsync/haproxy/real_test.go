@@ -116,7 +116,7 @@ func TestServersComeAndGo(t *testing.T) {
 
 	// The last one goes, and stays: a pool is never emptied.
 	r.registry.Delete(prefix, "fe2")
-	lbtest.Eventually(t, 5*time.Second, "the pool is held", func() bool { return r.syncer.Stats().Services[0].Held })
+	lbtest.Eventually(t, 5*time.Second, "the pool is held", func() bool { return r.syncer.Stats().Services[0].Preserving })
 	if !r.only(t, "two") {
 		t.Fatal("the last server has lost its traffic")
 	}

@@ -49,7 +49,8 @@ func newDriver(t *testing.T, conf lbsync.HAProxy, o Options) lbsync.Driver {
 func TestRenderGolden(t *testing.T) {
 	all := pool(t, "frontends",
 		"10.0.1.1", "10.0.1.1:8081", `{"addr":"10.0.1.2","weight":50,"zone":"a"}`, `{"addr":"10.0.1.3","state":"drain"}`,
-		`{"addr":"10.0.1.4","state":"down"}`, `{"addr":"10.0.1.5","backup":true}`, "2001:db8::1", "[2001:db8::2]:80")
+		`{"addr":"10.0.1.4","state":"down"}`, `{"addr":"10.0.1.5","backup":true,"maxconn":20}`,
+		`{"addr":"10.0.1.6","slowstart":30}`, "2001:db8::1", "[2001:db8::2]:80")
 	template := filepath.Join("testdata", "operator.tmpl")
 	for _, tt := range []struct {
 		name  string
@@ -58,7 +59,7 @@ func TestRenderGolden(t *testing.T) {
 		pools []lbsync.Pool
 	}{
 		{"one", lbsync.HAProxy{Bind: ":80"}, Options{}, []lbsync.Pool{pool(t, "frontends", "10.0.1.1")}},
-		{"all", lbsync.HAProxy{Bind: "127.0.0.1:80"}, Options{RunAs: "haproxy"}, []lbsync.Pool{all, pool(t, "api-v2", "10.0.2.1"), pool(t, "not_yet")}},
+		{"all", lbsync.HAProxy{Bind: "127.0.0.1:80", RuntimeSocket: "/run/haproxy/admin.sock"}, Options{RunAs: "haproxy"}, []lbsync.Pool{all, pool(t, "api-v2", "10.0.2.1"), pool(t, "not_yet")}},
 		{"operator", lbsync.HAProxy{Template: template}, Options{}, []lbsync.Pool{all}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -101,7 +102,7 @@ func TestManyServersPassTheCheck(t *testing.T) {
 	checkFile(t, path)
 }
 
-func TestGenerationFollowsTheContent(t *testing.T) {
+func TestGenerationFollowsTheStructure(t *testing.T) {
 	d := newDriver(t, lbsync.HAProxy{Bind: ":80"}, Options{})
 	generation := func(p lbsync.Pool) string {
 		text, err := d.Render([]lbsync.Pool{p})
@@ -115,10 +116,13 @@ func TestGenerationFollowsTheContent(t *testing.T) {
 		}
 		return g
 	}
-	one, two := pool(t, "a", "10.0.1.1"), pool(t, "a", "10.0.1.2")
+	one, two, other := pool(t, "a", "10.0.1.1"), pool(t, "a", "10.0.1.2", "10.0.1.3"), pool(t, "b", "10.0.1.1")
 	first := generation(one)
-	if generation(one) != first || generation(two) == first {
-		t.Error("the generation does not follow the content")
+	if generation(two) != first || generation(pool(t, "a")) != first {
+		t.Error("the generation follows the servers")
+	}
+	if generation(other) == first {
+		t.Error("the generation does not follow the structure")
 	}
 }
 
@@ -128,7 +132,7 @@ func TestIDsStayWithTheirServers(t *testing.T) {
 		addr := netip.AddrFrom4([4]byte{10, 0, byte(i / 200), byte(i%200 + 1)})
 		all = append(all, lbsync.Server{Addr: netip.AddrPortFrom(addr, 80)})
 	}
-	ids := assignIDs(all)
+	ids := assignIDs(lbsync.Pool{Name: "a", Servers: all}, nil)
 	seen := map[int]bool{}
 	for _, id := range ids {
 		if id < 1 || id > maxID || seen[id] {
@@ -137,7 +141,7 @@ func TestIDsStayWithTheirServers(t *testing.T) {
 		seen[id] = true
 	}
 	moved := 0
-	for i, id := range assignIDs(all[1:]) {
+	for i, id := range assignIDs(lbsync.Pool{Name: "a", Servers: all[1:]}, nil) {
 		if id != ids[i+1] {
 			moved++
 		}

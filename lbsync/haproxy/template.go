@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"text/template"
+	"time"
 
 	"rollcall/lbsync"
 )
@@ -18,12 +19,19 @@ var builtIn string
 // View is what a template sees. All texts are addresses, numbers, or words of the narrow sets of characters
 // that lbsync lets pass; nothing has to be quoted.
 type View struct {
-	// Generation names this content: 16 hexadecimal digits that change with anything else in the file.
+	// Generation names the structure: 16 hexadecimal digits that change with the template and with anything else in the
+	// file but the lines of servers. A file that has
+	//
+	//	set-var proc.rollcall_gen str({{.Generation}})
+	//
+	// in its global section lets lbsync see what HAProxy has loaded. Without it all changes are reloads.
 	Generation string
 	// Bind is where to listen, such as ":80"; empty when the configuration has none.
 	Bind string
 	// RunAs is the user and group to change to, or empty.
 	RunAs string
+	// RuntimeSocket is the path of the stats socket to declare, or empty.
+	RuntimeSocket string
 	// Pools are in the order of the target's services, never none. A pool may have no servers yet.
 	Pools []Pool
 }
@@ -37,7 +45,7 @@ type Pool struct {
 // Server is one server.
 type Server struct {
 	Name    string // s_10.0.1.1_8080
-	ID      int    // 1 to 32767, unique in the pool
+	ID      int    // 1 to 32767, unique in the pool; the lines of servers need it
 	Address string // 10.0.1.1:8080 or [2001:db8::1]:8080
 	IP      string
 	Port    int
@@ -46,37 +54,55 @@ type Server struct {
 	Down    bool   // State is down
 	Backup  bool
 	Zone    string
+	// MaxConn is how many connections the server takes at a time; 0 is no limit.
+	MaxConn int
+	// SlowStart is how long a server that comes up gets less than its share, in seconds; 0 is none. HAProxy does that
+	// only for servers with checks.
+	SlowStart int
 }
 
-func loadTemplate(path string) (*template.Template, error) {
+// loadTemplate returns the template and its text.
+func loadTemplate(path string) (*template.Template, string, error) {
 	text := builtIn
 	if path != "" {
 		read, err := os.ReadFile(path)
 		if err != nil {
-			return nil, fmt.Errorf("haproxy template: %w", err)
+			return nil, "", fmt.Errorf("haproxy template: %w", err)
 		}
 		text = string(read)
 	}
 	t, err := template.New("haproxy").Option("missingkey=error").Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("haproxy template: %w", err)
+		return nil, "", fmt.Errorf("haproxy template: %w", err)
 	}
-	return t, nil
+	return t, text, nil
 }
 
-// Render writes the file. Its generation is the hash of the file without a generation.
+// noGeneration stands for the generation while it is not known.
+const noGeneration = "0000000000000000"
+
+// Render writes the file. Servers that run have the ids with which they run, as the latest Live has seen.
 func (d *Driver) Render(pools []lbsync.Pool) ([]byte, error) {
-	view := View{Bind: d.bind, RunAs: d.options.RunAs}
+	view := View{Generation: noGeneration, Bind: d.bind, RunAs: d.options.RunAs, RuntimeSocket: d.conf.RuntimeSocket}
 	for _, p := range pools {
-		view.Pools = append(view.Pools, newPool(p))
+		view.Pools = append(view.Pools, newPool(p, d.known.ids))
 	}
 	draft, err := d.execute(view)
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(draft)
-	view.Generation = hex.EncodeToString(sum[:8])
+	view.Generation = d.generation(draft)
 	return d.execute(view)
+}
+
+// generation is the hash of the structure and of the template: a template with other options for its servers makes no
+// other structure, and wants to be loaded all the same.
+func (d *Driver) generation(draft []byte) string {
+	hash := sha256.New()
+	_, _ = hash.Write([]byte(d.source)) // A hash never fails.
+	_, _ = hash.Write([]byte{0})
+	_, _ = hash.Write(parseFile(draft).structure)
+	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
 func (d *Driver) execute(view View) ([]byte, error) {
@@ -87,13 +113,14 @@ func (d *Driver) execute(view View) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-func newPool(p lbsync.Pool) Pool {
+func newPool(p lbsync.Pool, running map[ref]int) Pool {
 	out := Pool{Name: p.Name, Servers: make([]Server, len(p.Servers))}
-	ids := assignIDs(p.Servers)
+	ids := assignIDs(p, running)
 	for i, s := range p.Servers {
 		out.Servers[i] = Server{
 			Name: s.Name(), ID: ids[i], Address: s.Addr.String(), IP: s.Addr.Addr().String(), Port: int(s.Addr.Port()),
 			Weight: weight(s), State: string(s.State), Down: s.State == lbsync.Down, Backup: s.Backup, Zone: s.Zone,
+			MaxConn: s.MaxConn, SlowStart: int(s.SlowStart / time.Second),
 		}
 	}
 	return out
