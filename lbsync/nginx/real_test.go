@@ -2,9 +2,11 @@ package nginx
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -12,7 +14,10 @@ import (
 	"rollcall/lbsync/lbtest"
 )
 
-const prefix = "/frontends"
+const (
+	prefix    = "/frontends"
+	apiPrefix = "/api"
+)
 
 // A rig is a real nginx with a Syncer and a registry.
 type rig struct {
@@ -20,6 +25,7 @@ type rig struct {
 	config   string
 	port     string
 	conf     lbsync.Nginx
+	more     []lbsync.Nginx // further targets of the same nginx
 	registry lbtest.Registry
 	log      *lbtest.Log
 	syncer   *lbsync.Syncer
@@ -48,16 +54,32 @@ func newRig(t *testing.T) *rig {
 		Config: r.config, Services: []string{"frontends"},
 		Check:  lbsync.Command{nginx, "-t", "-p", dir, "-c", main},
 		Reload: lbsync.Command{nginx, "-s", "reload", "-p", dir, "-c", main},
+		Verify: "127.0.0.1:" + lbtest.FreePort(t),
 	}
 	return r
+}
+
+func newTarget(t *testing.T, conf lbsync.Nginx) lbsync.Target {
+	t.Helper()
+	target, err := NewTarget(conf, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
 }
 
 func (r *rig) start(t *testing.T) {
 	t.Helper()
 	log, logger := lbtest.NewLog(t)
 	r.log = log
-	cfg := &lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: prefix, Port: 8080}}}
-	targets := []lbsync.Target{NewTarget(r.conf, Options{})}
+	cfg := &lbsync.Config{Services: map[string]lbsync.Service{}}
+	var targets []lbsync.Target
+	for _, conf := range append([]lbsync.Nginx{r.conf}, r.more...) {
+		targets = append(targets, newTarget(t, conf))
+		for _, name := range conf.Services {
+			cfg.Services[name] = lbsync.Service{Prefix: "/" + name, Port: 8080}
+		}
+	}
 	var err error
 	r.syncer, err = lbsync.New(cfg, lbsync.Options{Targets: targets, Source: &r.registry, Logger: logger})
 	if err != nil {
@@ -102,9 +124,39 @@ func TestServersComeAndGo(t *testing.T) {
 		t.Error("a removed server gets traffic after the change was called applied")
 	}
 	r.registry.Delete(prefix, "fe2")
-	lbtest.Eventually(t, 5*time.Second, "the pool is held", func() bool { return r.syncer.Stats().Services[0].Held })
+	lbtest.Eventually(t, 5*time.Second, "the pool is held", func() bool { return r.syncer.Stats().Services[0].Preserving })
 	if !r.only(t, "two") {
 		t.Error("the last server has lost its traffic")
+	}
+}
+
+// No request reaches a server whose removal is called applied, however many there are.
+func TestNothingReachesARemovedServer(t *testing.T) {
+	r := newRig(t)
+	one, two := lbtest.NewBackend(t, "one", "127.0.0.2"), lbtest.NewBackend(t, "two", "127.0.0.3")
+	r.registry.Set(prefix, "fe1", one.Addr)
+	r.registry.Set(prefix, "fe2", two.Addr)
+	r.start(t)
+	lbtest.Eventually(t, 5*time.Second, "both are applied", func() bool { return r.log.Has("change applied", "servers=2") })
+	ctx, cancel := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	for range 4 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				lbtest.Get(ctx, r.port)
+			}
+		})
+	}
+	r.registry.Delete(prefix, "fe1")
+	lbtest.Eventually(t, 5*time.Second, "the removal is applied", func() bool { return r.log.Has("change applied", "servers=1") })
+	applied := time.Now()
+	lbtest.Eventually(t, 5*time.Second, "the other one works on", func() bool {
+		return two.LastRequest().Sub(applied) > 200*time.Millisecond
+	})
+	cancel()
+	load.Wait()
+	if late := one.LastRequest().Sub(applied); late > 0 {
+		t.Errorf("a request %v after the removal was called applied", late)
 	}
 }
 
@@ -154,7 +206,10 @@ func TestReloadThatTheMasterRefuses(t *testing.T) {
 	conflict := filepath.Join(r.dir, "conf.d", "conflict.conf")
 	writeFile(t, conflict, "server { listen "+one.Addr+"; }\n")
 	r.registry.Set(prefix, "fe2", two.Addr)
-	lbtest.Eventually(t, 15*time.Second, "verify fails", func() bool { return r.failures(lbsync.StepVerify) >= 1 })
+	lbtest.Eventually(t, 5*time.Second, "verify fails", func() bool { return r.failures(lbsync.StepVerify) >= 1 })
+	lbtest.Eventually(t, 5*time.Second, "nginx is quoted", func() bool {
+		return r.log.Has("has not exchanged its workers", "bind() to "+one.Addr+" failed", "still could not bind()")
+	})
 	if readFile(t, r.config) != good || !r.only(t, "one") {
 		t.Error("the good file is not back or not served")
 	}
@@ -162,4 +217,21 @@ func TestReloadThatTheMasterRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	lbtest.Eventually(t, 20*time.Second, "both get traffic", func() bool { return r.only(t, "one", "two") })
+}
+
+// A port that is taken at first and free a moment later is no failure.
+func TestReloadThatBindsLate(t *testing.T) {
+	r := newRig(t)
+	taken := lbtest.FreePort(t)
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:"+taken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(r.dir, "conf.d", "conflict.conf"), "server { listen 127.0.0.1:"+taken+"; }\n")
+	free := time.AfterFunc(700*time.Millisecond, func() { _ = listener.Close() })
+	defer free.Stop()
+	r.put(t, newPoolOf(t, "frontends", "127.0.0.2:80"))
+	if err := r.reload(t); err != nil {
+		t.Error(err)
+	}
 }

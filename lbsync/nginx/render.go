@@ -2,9 +2,16 @@ package nginx
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"net/netip"
+	"os"
 	"text/template"
+	"time"
 
 	"rollcall/lbsync"
 )
@@ -12,70 +19,70 @@ import (
 //go:embed upstreams.conf.tmpl
 var builtIn string
 
-var upstreams = template.Must(template.New("nginx").Option("missingkey=error").Parse(builtIn))
-
-// A pool is one upstream block.
-type pool struct {
-	Name    string
-	Zone    string
-	Servers []server
-	// Placeholder is set when no server line would be left, which nginx does not take.
-	Placeholder bool
+// loadTemplate reads the template of upstream blocks; the built-in one when path is empty.
+func loadTemplate(path string) (*template.Template, error) {
+	text := builtIn
+	if path != "" {
+		read, err := os.ReadFile(path)
+		if err != nil {
+			return nil, fmt.Errorf("nginx template: %w", err)
+		}
+		text = string(read)
+	}
+	t, err := template.New("nginx").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("nginx template: %w", err)
+	}
+	return t, nil
 }
 
-// A server is one line.
-type server struct {
-	Address string
-	Weight  int
-	Backup  bool
-	Down    bool
-}
-
-// Render writes one upstream block for each pool.
+// Render writes the upstream blocks by the template, and after them what nginx needs to tell the file's generation,
+// which is the hash of the file without it.
 func (d *Driver) Render(pools []lbsync.Pool) ([]byte, error) {
-	views := make([]pool, len(pools))
-	for i, p := range pools {
-		views[i] = newPool(p)
+	var view View
+	for _, p := range pools {
+		view.Pools = append(view.Pools, newPool(p))
 	}
 	var out bytes.Buffer
-	if err := upstreams.Execute(&out, views); err != nil {
+	if err := d.template.Execute(&out, view); err != nil {
 		return nil, fmt.Errorf("template: %w", err)
 	}
-	return out.Bytes(), nil
+	if len(bytes.TrimSpace(out.Bytes())) == 0 {
+		return nil, errors.New("template: it yields nothing")
+	}
+	draft, err := d.marker.write(out.Bytes(), "")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(draft)
+	return d.marker.write(out.Bytes(), hex.EncodeToString(sum[:8]))
 }
 
-func newPool(p lbsync.Pool) pool {
-	out := pool{Name: p.Name, Zone: zone(len(p.Servers))}
-	primaries := 0
-	for _, s := range p.Servers {
-		if !s.Backup {
-			primaries++
+// try renders pools of all kinds, so that a template's faults are found before there are servers.
+func (d *Driver) try() error {
+	for _, servers := range [][]lbsync.Server{nil, sampleServers()} {
+		var pools []lbsync.Pool
+		for _, name := range d.conf.Services {
+			pools = append(pools, lbsync.Pool{Name: name, Servers: servers})
+		}
+		text, err := d.Render(pools)
+		if err == nil {
+			err = cmp.Or(lbsync.Lint(text), lbsync.LintServers(text, pools))
+		}
+		if err != nil {
+			return fmt.Errorf("nginx template, tried with %d servers in each pool: %w", len(servers), err)
 		}
 	}
-	for _, s := range p.Servers {
-		out.Servers = append(out.Servers, server{
-			Address: s.Addr.String(),
-			Weight:  s.Weight,
-			Backup:  s.Backup && primaries > 0, // nginx refuses backups alone.
-			Down:    s.State != lbsync.Up,      // It has no drain: running requests end, none is added.
-		})
-	}
-	out.Placeholder = len(out.Servers) == 0
-	return out
+	return nil
 }
 
-const (
-	// zoneBase and zonePerServer are what nginx needs of shared memory, with half as much again to spare; measured with
-	// 64 to 2600 servers of both address families.
-	zoneBase      = 32 << 10
-	zonePerServer = 1280 * 3 / 2
-	// zoneUnit is what the size is rounded up to, in bytes, and zoneMin the smallest size.
-	zoneUnit = 64 << 10
-	zoneMin  = 128 << 10
-)
-
-// zone is the size of the shared memory for so many servers. Too small a zone makes nginx refuse the configuration.
-func zone(servers int) string {
-	need := max(zoneBase+servers*zonePerServer, zoneMin)
-	return fmt.Sprintf("%dk", (need+zoneUnit-1)/zoneUnit*zoneUnit>>10)
+func sampleServers() []lbsync.Server {
+	v4 := netip.MustParseAddrPort("192.0.2.1:80")
+	v6 := netip.MustParseAddrPort("[2001:db8::1]:8080")
+	return []lbsync.Server{
+		{Addr: v4, State: lbsync.Up, Weight: 1, Zone: "z1", MaxConn: 100, SlowStart: time.Second},
+		{Addr: v6, State: lbsync.Up, Weight: lbsync.MaxWeight, Backup: true},
+		{Addr: netip.AddrPortFrom(v4.Addr(), 81), State: lbsync.Drain, Weight: lbsync.DefaultWeight},
+		{Addr: netip.AddrPortFrom(v6.Addr(), 81), State: lbsync.Down, Weight: lbsync.DefaultWeight},
+	}
 }
