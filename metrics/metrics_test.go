@@ -30,7 +30,8 @@ func everything(t *testing.T) *prometheus.Registry {
 	return NewRegistry("v1", requests,
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
 		NewGossipCollector(gossipStats),
-		NewLbsyncCollector(lbsyncStats))
+		NewLbsyncCollector(lbsyncStats),
+		NewLbsyncReloadsCollector(func() LbsyncReloads { return LbsyncReloads{} }))
 }
 
 // gossipStats is a node that has two peers and has lost one.
@@ -131,7 +132,8 @@ func lbsyncStats() lbsync.Stats {
 	return lbsync.Stats{
 		Registry: lbsync.RegistryStats{Reachable: true, LastContact: time.Unix(1700000000, 5e8), Failures: 3},
 		Services: []lbsync.ServiceStats{{
-			Name: "frontends", Held: true,
+			Name: "frontends", Preserving: true,
+			Hosts:      map[lbsync.Verdict]int{lbsync.VerdictIn: 3, lbsync.VerdictHeld: 1},
 			Servers:    map[lbsync.State]int{lbsync.Up: 4},
 			Rejected:   map[lbsync.Reason]int{lbsync.ReasonPort: 1},
 			Rejections: map[lbsync.Reason]uint64{lbsync.ReasonPort: 2},
@@ -139,12 +141,22 @@ func lbsyncStats() lbsync.Stats {
 		Targets: []lbsync.TargetStats{{
 			Config: "/etc/haproxy/haproxy.cfg", Kind: "haproxy", Applied: 7,
 			Failures: map[lbsync.Step]uint64{lbsync.StepCheck: 5},
+			Reloads:  map[string]uint64{"success": 6}, Commands: 40, Drift: 2, OldWorkers: 3, Leaving: 1,
+			Generation: "0123456789abcdef",
 		}},
+		Changes: map[string]lbsync.Histogram{"haproxy": {Count: 3, Sum: 1.5, Buckets: map[float64]uint64{0.1: 1, 1: 2}}},
 	}
 }
 
 func TestLbsyncFigures(t *testing.T) {
-	wantFigures(t, NewLbsyncCollector(lbsyncStats), `rollcall_lbsync_pool_held{service="frontends"} 1
+	wantFigures(t, NewLbsyncCollector(lbsyncStats), `rollcall_lbsync_change_seconds_bucket{kind="haproxy",le="0.1"} 1
+rollcall_lbsync_change_seconds_bucket{kind="haproxy",le="1"} 2
+rollcall_lbsync_change_seconds_bucket{kind="haproxy",le="+Inf"} 3
+rollcall_lbsync_change_seconds_sum{kind="haproxy"} 1.5
+rollcall_lbsync_change_seconds_count{kind="haproxy"} 3
+rollcall_lbsync_hosts{service="frontends",verdict="held"} 1
+rollcall_lbsync_hosts{service="frontends",verdict="in"} 3
+rollcall_lbsync_pool_preserving{service="frontends"} 1
 rollcall_lbsync_pool_servers{service="frontends",state="up"} 4
 rollcall_lbsync_registry_failures_total 3
 rollcall_lbsync_registry_last_contact_timestamp_seconds 1.7000000005e+09
@@ -152,9 +164,16 @@ rollcall_lbsync_registry_up 1
 rollcall_lbsync_rejected_entries{reason="bad_port",service="frontends"} 1
 rollcall_lbsync_rejections_total{reason="bad_port",service="frontends"} 2
 rollcall_lbsync_target_changes_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 7
+rollcall_lbsync_target_commands_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 40
+rollcall_lbsync_target_drift_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 2
 rollcall_lbsync_target_failures_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy",step="check"} 5
+rollcall_lbsync_target_generation_info{config="/etc/haproxy/haproxy.cfg",generation="0123456789abcdef",kind="haproxy"} 1
 rollcall_lbsync_target_in_sync{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
 rollcall_lbsync_target_last_success_timestamp_seconds{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 0
+rollcall_lbsync_target_leaving_servers{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 1
+rollcall_lbsync_target_old_workers{config="/etc/haproxy/haproxy.cfg",kind="haproxy"} 3
+rollcall_lbsync_target_reloads_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy",result="failure"} 0
+rollcall_lbsync_target_reloads_total{config="/etc/haproxy/haproxy.cfg",kind="haproxy",result="success"} 6
 `)
 }
 
