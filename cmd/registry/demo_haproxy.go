@@ -7,10 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -42,7 +40,7 @@ type balancer struct {
 	program string
 	bind    string
 	config  string
-	pidFile string
+	master  string // socket
 
 	started chan struct{} // closed when cmd runs
 	exited  chan struct{} // closed when cmd has ended
@@ -55,7 +53,7 @@ type balancer struct {
 func newBalancer(program, dir, bind string) *balancer {
 	return &balancer{
 		program: program, bind: bind,
-		config: filepath.Join(dir, "haproxy.cfg"), pidFile: filepath.Join(dir, "haproxy.pid"),
+		config: filepath.Join(dir, "haproxy.cfg"), master: filepath.Join(dir, "master.sock"),
 		started: make(chan struct{}), exited: make(chan struct{}), ready: make(chan struct{}),
 	}
 }
@@ -64,8 +62,8 @@ func newBalancer(program, dir, bind string) *balancer {
 func (b *balancer) follow(ctx context.Context, parts *parts, d *demo, registry string) error {
 	target, err := haproxy.NewTarget(lbsync.HAProxy{
 		Config: b.config, Bind: b.bind, Services: []string{demoService},
-		Check:  lbsync.Command{b.program, "-c", "-f", "{file}"},
-		Reload: lbsync.Command{"/bin/sh", "-c", `kill -USR2 "$(cat "$0")"`, b.pidFile},
+		Check:         lbsync.Command{b.program, "-c", "-f", "{file}"},
+		RuntimeSocket: filepath.Join(filepath.Dir(b.config), "admin.sock"), MasterSocket: b.master,
 	}, haproxy.Options{RunAs: haproxy.DefaultRunAs()})
 	if err != nil {
 		return err
@@ -94,7 +92,7 @@ func (b *balancer) Reload(ctx context.Context) (lbsync.Proof, error) {
 }
 
 func (b *balancer) start() error {
-	cmd := exec.Command(b.program, "-W", "-f", b.config) //nolint:noctx // It is stopped by a signal, see run.
+	cmd := exec.Command(b.program, "-W", "-S", b.master, "-p", filepath.Join(filepath.Dir(b.config), "haproxy.pid"), "-f", b.config) //nolint:noctx // It is stopped by a signal, see run.
 	cmd.Stdout, cmd.Stderr = &b.output, &b.output
 	cmd.SysProcAttr = childAttributes()
 	if err := cmd.Start(); err != nil {
@@ -106,7 +104,7 @@ func (b *balancer) start() error {
 		close(b.exited)
 	}()
 	close(b.started)
-	return os.WriteFile(b.pidFile, []byte(strconv.Itoa(cmd.Process.Pid)), 0o600)
+	return nil
 }
 
 // answers is the proof of the first load.

@@ -16,6 +16,7 @@ const (
 	exitFailure     = 1   // Wrong usage, or a failure on this machine.
 	exitUnavailable = 2   // No node answers, or its answer to a write was lost.
 	exitRefused     = 4   // A node has answered, and the answer is no.
+	exitTimeout     = 5   // What was waited for has not come in time; applied alone.
 	exitInterrupted = 130 // Ended by an interrupt before it was done.
 )
 
@@ -27,6 +28,15 @@ type usageError struct {
 
 func (e *usageError) Error() string { return e.err.Error() }
 func (e *usageError) Unwrap() error { return e.err }
+
+// codeError is a failure with an exit code of its own.
+type codeError struct {
+	code int
+	err  error
+}
+
+func (e *codeError) Error() string { return e.err.Error() }
+func (e *codeError) Unwrap() error { return e.err }
 
 // report prints an error, with a hint where one helps, and returns the exit code.
 func report(stderr io.Writer, err error) int {
@@ -45,6 +55,9 @@ func report(stderr io.Writer, err error) int {
 }
 
 func exitCode(err error) int {
+	if e, ok := errors.AsType[*codeError](err); ok {
+		return e.code
+	}
 	if client.IsUnavailable(err) || client.IsOutcomeUnknown(err) {
 		return exitUnavailable
 	}

@@ -4,45 +4,117 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
-	"net"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/sync/errgroup"
 
+	"rollcall/docs"
 	"rollcall/lbsync"
 	"rollcall/lbsync/haproxy"
 	"rollcall/lbsync/nginx"
 )
 
+// lbsyncFlags say what an lbsync command does.
+type lbsyncFlags struct {
+	config      string // path of lbsync.yaml
+	once        bool
+	dryRun      bool
+	printSchema bool
+	color       string // auto, always or never
+}
+
 func newLbsyncCommand(app *cli) *cobra.Command {
-	var path string
-	var once bool
+	var f lbsyncFlags
 	cmd := &cobra.Command{
 		Use:   "lbsync",
 		Short: "Keep HAProxy and nginx in step with the registry",
 		Long: `Follow prefixes of the registry and write them into the configurations of HAProxy and
 nginx. Every file is checked by the balancer before it replaces the old one, and put
 back when the balancer does not load it. While the registry cannot be reached, or lists
-no server, everything stays as it is.`,
+no server, everything stays as it is.
+
+SIGHUP reads lbsync.yaml and the templates again. When something is wrong with them, the
+error is logged and everything goes on as before.
+
+--dry-run lists the registry once and prints, for each file, how it differs from the one
+that would be written, and what would be done to the running balancer. It changes
+nothing, and its exit code is 0 whether there are differences or not.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if path == "" {
-				return &usageError{cmd: cmd, err: errors.New("--config is required")}
+			if err := f.validate(); err != nil {
+				return &usageError{cmd: cmd, err: err}
 			}
-			cfg, err := lbsync.LoadConfig(path)
-			if err != nil {
-				return err
-			}
-			if once {
-				return lbsyncOnce(cmd.Context(), cfg, app.log)
-			}
-			return runLbsync(cmd.Context(), cfg, app)
+			return f.run(cmd.Context(), app)
 		},
 	}
-	cmd.Flags().StringVar(&path, "config", "", "path of lbsync.yaml")
-	cmd.Flags().BoolVar(&once, "once", false, "bring every file up to date once, and end; fails when one could not be")
-	return cmd
+	flags := cmd.Flags()
+	flags.StringVar(&f.config, "config", "", "path of lbsync.yaml")
+	flags.BoolVar(&f.once, "once", false, "bring every file up to date once, and end; fails when one could not be")
+	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would change, change nothing, and end")
+	flags.StringVar(&f.color, "color", "auto", "colors of --dry-run: always, never, or auto: on a terminal, unless NO_COLOR is set")
+	flags.BoolVar(&f.printSchema, "print-schema", false, "print the JSON schema of lbsync.yaml, and end")
+	return addLbsyncCommands(app, cmd)
+}
+
+func (f *lbsyncFlags) validate() error {
+	modes := 0
+	for _, set := range []bool{f.once, f.dryRun, f.printSchema} {
+		if set {
+			modes++
+		}
+	}
+	switch {
+	case modes > 1:
+		return errors.New("--once, --dry-run and --print-schema exclude each other")
+	case f.config == "" && !f.printSchema:
+		return errors.New("--config is required")
+	case f.color != "auto" && f.color != "always" && f.color != "never":
+		return fmt.Errorf("--color %q: must be auto, always or never", f.color)
+	}
+	return nil
+}
+
+func (f *lbsyncFlags) run(ctx context.Context, app *cli) error {
+	switch {
+	case f.printSchema:
+		_, err := io.WriteString(app.stdout, docs.LbsyncSchema)
+		return err
+	case f.once:
+		s, err := loadSyncer(f.config, app.log)
+		if err != nil {
+			return err
+		}
+		return s.Once(ctx)
+	case f.dryRun:
+		s, err := loadSyncer(f.config, app.log)
+		if err != nil {
+			return err
+		}
+		return printDryRun(ctx, app.stdout, s, f.printer(app))
+	default:
+		return f.follow(ctx, app)
+	}
+}
+
+// follow keeps the targets until ctx ends.
+func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
+	reload, stop := hangups()
+	defer stop()
+	s, err := newSupervisor(ctx, supervisorOptions{path: f.config, version: app.build.Version, log: app.log})
+	if err != nil {
+		return err
+	}
+	return s.Run(ctx, reload)
+}
+
+// loadSyncer makes what keeps the targets of a file.
+func loadSyncer(path string, log *slog.Logger) (*lbsync.Syncer, error) {
+	cfg, err := lbsync.LoadConfig(path)
+	if err != nil {
+		return nil, err
+	}
+	return newSyncer(cfg, log)
 }
 
 // newSyncer makes the targets of a configuration and what keeps them.
@@ -56,37 +128,11 @@ func newSyncer(cfg *lbsync.Config, log *slog.Logger) (*lbsync.Syncer, error) {
 		targets = append(targets, t)
 	}
 	for _, conf := range cfg.Nginx {
-		targets = append(targets, nginx.NewTarget(conf, nginx.Options{}))
-	}
-	return lbsync.New(cfg, lbsync.Options{Targets: targets, Logger: log})
-}
-
-func lbsyncOnce(ctx context.Context, cfg *lbsync.Config, log *slog.Logger) error {
-	s, err := newSyncer(cfg, log)
-	if err != nil {
-		return err
-	}
-	return s.Once(ctx)
-}
-
-// runLbsync keeps the targets, and serves probes and metrics beside that when the configuration says where.
-func runLbsync(ctx context.Context, cfg *lbsync.Config, app *cli) error {
-	s, err := newSyncer(cfg, app.log)
-	if err != nil {
-		return err
-	}
-	group, ctx := errgroup.WithContext(ctx)
-	if cfg.Listen != "" {
-		var lc net.ListenConfig
-		l, err := lc.Listen(ctx, "tcp", cfg.Listen)
+		t, err := nginx.NewTarget(conf, nginx.Options{})
 		if err != nil {
-			return fmt.Errorf("listen: %w", err)
+			return nil, fmt.Errorf("%s: %w", conf.Config, err)
 		}
-		group.Go(func() error { return serve(ctx, l, lbsyncHandler(s.Stats, app.build.Version), app.log) })
+		targets = append(targets, t)
 	}
-	app.log.InfoContext(ctx, "lbsync is up", "endpoints", cfg.Endpoints, "listen", cfg.Listen)
-	group.Go(func() error { return s.Run(ctx) })
-	err = group.Wait()
-	app.log.InfoContext(ctx, "lbsync has stopped")
-	return err
+	return lbsync.New(cfg, lbsync.Options{Targets: targets, IndexTime: changeTime, Logger: log})
 }

@@ -26,17 +26,28 @@ haproxy:
     reload: ["true"]
 `
 
-// newLbsyncDir returns a directory with lbsync.yaml for a registry that answers every listing with body.
-func newLbsyncDir(t *testing.T, status int, body string) string {
+// startNode returns the URL of a registry that answers every request with body. Nothing ever happens in it: who waits
+// for a change waits for ever.
+func startNode(t *testing.T, status int, body string) string {
 	t.Helper()
-	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("wait") == "true" {
+			<-r.Context().Done()
+			return
+		}
 		w.Header().Set("X-Etcd-Index", "7")
 		w.WriteHeader(status)
 		fmt.Fprint(w, body)
 	}))
 	t.Cleanup(node.Close)
+	return node.URL
+}
+
+// newLbsyncDir returns a directory with lbsync.yaml for such a registry.
+func newLbsyncDir(t *testing.T, status int, body string) string {
+	t.Helper()
 	dir := t.TempDir()
-	text := strings.NewReplacer("ENDPOINT", node.URL, "DIR", dir).Replace(lbsyncConfig)
+	text := strings.NewReplacer("ENDPOINT", startNode(t, status, body), "DIR", dir).Replace(lbsyncConfig)
 	if err := os.WriteFile(filepath.Join(dir, "lbsync.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -132,7 +143,7 @@ func TestLbsyncProbes(t *testing.T) {
 		"no more":       {lbsync.Stats{Registry: lbsync.RegistryStats{Reachable: true}, Targets: []lbsync.TargetStats{{Config: "a.cfg", LastSuccess: time.Unix(61, 0)}}}, 503, "[-]a.cfg failed: not in sync since 00:01:01Z\n[+]registry ok\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			h := lbsyncHandler(func() lbsync.Stats { return tt.stats }, "v1")
+			h := lbsyncHandler(fakeState{stats: tt.stats}, "v1")
 			for path, want := range map[string]int{"/readyz?verbose": tt.code, "/livez": 200, "/metrics": 200, "/other": 404} {
 				w := httptest.NewRecorder()
 				h.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, http.NoBody))

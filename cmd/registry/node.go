@@ -39,6 +39,8 @@ type nodeConfig struct {
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
 	gossip        gossipConfig
+	lbsync        string           // path of lbsync.yaml, "" for none
+	reload        <-chan os.Signal // each one has lbsync.yaml read again; nil for never
 }
 
 // validate refuses what would only show later, at the clients.
@@ -64,6 +66,7 @@ type node struct {
 	listener net.Listener
 	debug    net.Listener // nil without pprof
 	cluster  *cluster     // nil for a node alone
+	lbsync   *supervisor  // nil without lbsync
 	handler  http.Handler
 }
 
@@ -88,6 +91,10 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 		return nil, errors.Join(err, n.closeMark())
 	}
 	n.store = registry.New(options)
+	if err := n.openLbsync(ctx, version); err != nil {
+		n.close()
+		return nil, errors.Join(err, n.closeMark())
+	}
 	if err := n.open(version); err != nil { //nolint:contextcheck // gossip bounds the look-up of its own address itself
 		n.close()
 		return nil, errors.Join(err, n.closeMark())
@@ -160,6 +167,9 @@ func (n *node) close() {
 	if n.debug != nil {
 		n.debug.Close()
 	}
+	if n.lbsync != nil {
+		n.lbsync.close()
+	}
 	if n.cluster != nil {
 		n.cluster.close()
 	}
@@ -170,6 +180,9 @@ func (n *node) newHandler(version string) http.Handler {
 	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats)}
 	if n.cluster != nil {
 		collectors = append(collectors, metrics.NewGossipCollector(n.cluster.gossip.Stats))
+	}
+	if n.lbsync != nil {
+		collectors = append(collectors, n.lbsync.collectors()...)
 	}
 	exposed := metrics.NewRegistry(version, collectors...)
 	alive := httpapi.Check{Name: "store", Fail: func() error {
@@ -219,7 +232,12 @@ func (n *node) Run(ctx context.Context) error {
 	}
 	n.log.Info("node is up", "name", n.cfg.name, "listen", n.listener.Addr().String(),
 		"advertise", n.cfg.advertise, "data_dir", n.cfg.dataDir, "renewal_events", n.cfg.renewalEvents)
-	err := serve(ctx, n.listener, n.handler, n.log)
+	serving := ctx
+	if n.lbsync != nil {
+		serving = n.runLbsync(ctx, &group, stop)
+	}
+	err := serve(serving, n.listener, n.handler, n.log)
+	stop()
 	stopBackground()
 	err = errors.Join(err, group.Wait(), n.closeMark())
 	n.log.Info("node has stopped", "name", n.cfg.name)

@@ -19,11 +19,20 @@ have them within milliseconds. List all nodes on each of them; they may be start
 any order. Without --join and --gossip-listen the node runs alone.
 
 Entries live in memory. The data directory keeps the node's index growing over a
-restart and the addresses of its peers; it keeps no entries.`,
+restart and the addresses of its peers; it keeps no entries.
+
+With --lbsync the node also does what "registry lbsync" does, for balancers on the same
+machine. It follows itself unless the file names endpoints, its figures join the node's
+/metrics, and SIGHUP reads the file again.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.validate(); err != nil {
 				return &usageError{cmd: cmd, err: err}
+			}
+			if cfg.lbsync != "" {
+				reload, stop := hangups()
+				defer stop()
+				cfg.reload = reload
 			}
 			n, err := newNode(cmd.Context(), cfg, app.build.Version, app.log)
 			if err != nil {
@@ -40,6 +49,7 @@ restart and the addresses of its peers; it keeps no entries.`,
 	flags.BoolVar(&cfg.renewalEvents, "renewal-events", false, "make each heartbeat an event, to the letter as etcd; every one then wakes all watches")
 	flags.Int64Var(&cfg.maxBody, "max-body", httpapi.DefaultMaxBody, "largest request body in bytes")
 	flags.StringVar(&cfg.debugListen, "debug-listen", "", "HOST:PORT for profiles under /debug/pprof/ (default none)")
+	flags.StringVar(&cfg.lbsync, "lbsync", "", "path of an lbsync.yaml: keep HAProxy and nginx of this machine in step, too (default none)")
 	cfg.gossip.register(flags)
 	return cmd
 }
