@@ -17,9 +17,10 @@ FUZZTIME       ?= 10m
 SIM_SEEDS ?= 5000
 SIM_FIRST ?= 1
 
-# Flags of the two benchmarks, for example: make bench BENCHFLAGS='-only put -rounds 3' CLUSTERBENCHFLAGS='-only latency'.
+# Flags of the benchmarks, for example: make bench BENCHFLAGS='-only put -rounds 3' CLUSTERBENCHFLAGS='-only latency'.
 BENCHFLAGS        ?=
 CLUSTERBENCHFLAGS ?=
+LBSYNCBENCHFLAGS  ?=
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
@@ -29,12 +30,13 @@ VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
 TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc
 BENCH_TOOLS := etcd wrk ip
+LBSYNC_TOOLS := haproxy nginx
 
 # Debian keeps haproxy, nginx, ip and nft where only root looks.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster sim mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +84,11 @@ bench-cluster: build ## Measure replication between three nodes, beside three of
 	@$(GO) build -trimpath -o bin/cluster-bench ./gossip/bench
 	@mkdir -p .cache
 	@bin/cluster-bench -registry bin/registry -dir .cache $(CLUSTERBENCHFLAGS)
+
+bench-lbsync: build ## Measure lbsync with real balancers under load, beside confd's way of working; prints a table.
+	@.ci/install-tools $(LBSYNC_TOOLS)
+	@$(GO) build -trimpath -o bin/lbsync-bench ./lbsync/bench
+	@bin/lbsync-bench -registry bin/registry $(LBSYNCBENCHFLAGS)
 
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
