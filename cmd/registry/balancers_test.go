@@ -19,7 +19,7 @@ import (
 const balancersYAML = `endpoints: [http://127.0.0.1:1, NODE]
 listen: LISTEN
 services:
-  frontends: {prefix: /frontends}
+  frontends: {prefix: /frontends, max_loss: 100%}
 haproxy:
   - config: DIR/haproxy.cfg
     bind: "127.0.0.1:HAPROXY"

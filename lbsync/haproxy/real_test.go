@@ -80,7 +80,8 @@ func (r *rig) start(t *testing.T) {
 	if r.source == nil {
 		r.source = &r.registry
 	}
-	cfg := &lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: prefix, Port: 8080}}}
+	all := lbsync.Percent(1) // Nothing is held: these tests are about what passes.
+	cfg := &lbsync.Config{Services: map[string]lbsync.Service{"frontends": {Prefix: prefix, Port: 8080, MaxLoss: &all}}}
 	r.syncer, err = lbsync.New(cfg, lbsync.Options{Targets: []lbsync.Target{target}, Source: r.source, Logger: logger})
 	if err != nil {
 		t.Fatal(err)
