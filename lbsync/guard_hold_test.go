@@ -127,16 +127,22 @@ func TestUnreachable(t *testing.T) {
 		t.Errorf("preserving: %q", p)
 	}
 	r.wantTimes(1, r.now.Add(-31*time.Second), time.Time{})
+	if next := r.decide().next; !next.IsZero() {
+		t.Errorf("next is %v, but nothing can change", next)
+	}
+	r.pass(10 * time.Second)
 	r.answer(false, 1)
-	r.pass(24 * time.Hour)
+	r.pass(24*time.Hour - 10*time.Second)
 	r.want("nothing is removed", 1, 2, 3, 4)
 	r.wantProbes("nobody is asked")
 	r.g.contact(r.now, true)
 	r.wantTimes(1, r.now.Add(-24*time.Hour-31*time.Second), r.now.Add(10*time.Minute-31*time.Second))
-	r.pass(29 * time.Second)
+	r.now = r.now.Add(5 * time.Second)
+	r.wantProbes("asked again", 1)
+	r.pass(24 * time.Second)
 	r.want("the grace had 29 s left", 1, 3, 4)
 	r.answer(false, 1)
-	r.want("the probe was asked again", 3, 4)
+	r.want("dead", 3, 4)
 }
 
 func TestHistoryIsBounded(t *testing.T) {

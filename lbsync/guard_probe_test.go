@@ -92,6 +92,34 @@ func TestProbesHalfRuleAfterExpiry(t *testing.T) {
 	r.wantSize("ten more are there", 25)
 }
 
+func TestProbesHalfRuleAfterABreak(t *testing.T) {
+	r := newRun(t, nil)
+	r.list(span(1, 10)...)
+	r.lose(causeUnknown, 1)
+	r.list(1)
+	r.lose(causeDeleted, span(6, 10)...)
+	r.lose(causeUnknown, 1, 2)
+	r.now = r.now.Add(30 * time.Second)
+	r.wantProbes("held", 1, 2)
+	r.answer(false, 1, 2)
+	r.want("half of five", 3, 4, 5)
+}
+
+func TestProbesHalfRuleWithoutABreak(t *testing.T) {
+	r := newRun(t, nil)
+	r.list(span(1, 10)...)
+	r.lose(causeUnknown, 1, 2, 3, 4)
+	r.now = r.now.Add(30 * time.Second)
+	r.wantProbes("held", 1, 2, 3, 4)
+	r.answer(true, 1)
+	r.answer(false, 2, 3, 4)
+	r.lose(causeUnknown, 5, 6, 7)
+	r.now = r.now.Add(30 * time.Second)
+	r.wantProbes("held beside the first", 1, 5, 6, 7)
+	r.answer(false, 1, 5, 6, 7)
+	r.want("half of ten, though the later ones were held in a pool of seven", 6, 7, 8, 9, 10)
+}
+
 func TestProbesWhenNothingIsListed(t *testing.T) {
 	r := newRun(t, nil)
 	r.list(span(1, 10)...)
