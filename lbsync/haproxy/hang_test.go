@@ -36,7 +36,8 @@ func TestCandidateThatHAProxyRefuses(t *testing.T) {
 	r := newRig(t)
 	before := readFile(t, r.config)
 	r.conf.Template = filepath.Join(t.TempDir(), "bad.tmpl")
-	writeFile(t, r.conf.Template, "frontend x\n    bind {{.Bind}}\n    default_backend nobody\n")
+	writeFile(t, r.conf.Template, "frontend x\n    bind {{.Bind}}\n    default_backend nobody\n"+
+		"backend y\n{{range (index .Pools 0).Servers}}    server {{.Name}} {{.Address}}\n{{end}}")
 	r.registry.Set(prefix, "fe1", "127.0.0.2:80")
 	r.start(t)
 	lbtest.Eventually(t, 10*time.Second, "the check fails twice", func() bool { return r.failures(lbsync.StepCheck) >= 2 })
