@@ -28,6 +28,8 @@ type service struct {
 	index    uint64 // of the view
 	inPool   uint64 // of the view that the pool was made from
 	listed   bool   // whether the registry has ever answered
+	observed bool   // whether the guard has seen a listing
+	current  bool   // whether the pool is made of one
 	recalled bool   // whether there are servers of an earlier run
 	guard    *guard
 	decided  decision

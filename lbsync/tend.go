@@ -83,6 +83,7 @@ func (s *service) observe(ctx context.Context) {
 		}
 		return gone[key]
 	})
+	s.observed = true
 }
 
 // decideLocked replaces the pool by what the guard says, and wakes the targets when it is another one.
@@ -94,7 +95,9 @@ func (s *service) decideLocked(now time.Time) decision {
 	}
 	s.decided = d
 	s.forgetRefsLocked()
-	if s.stamps.decided() || !s.pool.equal(pool) {
+	first := s.observed && !s.current
+	s.current = s.observed
+	if s.stamps.decided() || first || !s.pool.equal(pool) {
 		s.pool, s.poolRefs = pool, s.refsOfLocked(pool)
 		s.log.Debug("pool changed", "servers", len(pool.Servers), "rejected", len(s.rejected))
 		wake(s.watch)
@@ -193,8 +196,8 @@ func (s *service) snapshot() snapshot {
 	defer s.mu.Unlock()
 	return snapshot{
 		pool:       s.pool.clone(),
-		known:      s.listed || s.recalled && s.contact.failures > 0,
-		mayBeEmpty: s.conf.OnEmpty == OnEmptyEmpty && s.listed,
+		known:      s.current || s.recalled && s.contact.failures > 0,
+		mayBeEmpty: s.conf.OnEmpty == OnEmptyEmpty && s.current,
 		mark:       s.stamps.inPool,
 		index:      s.inPool,
 		refs:       s.poolRefs,
