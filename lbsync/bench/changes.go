@@ -54,7 +54,7 @@ func runChanges(ctx context.Context, b *bench, rep *report) error {
 		return err
 	}
 	defer l.rig.stop()
-	for _, k := range kinds() {
+	for _, k := range kinds()[:b.kinds] {
 		b.say("changes: %s", k.name)
 		results, err := l.changesFor(ctx, b, k)
 		if err != nil {
@@ -145,7 +145,7 @@ func (l *lineUp) changesFor(ctx context.Context, b *bench, k kind) ([]result, er
 	}
 	err := l.rig.converge(ctx, l.addrs)
 	if err == nil {
-		err = pause(ctx, 2*pollPeriod) // For confd's way.
+		err = pause(ctx, b.calm) // For confd's way.
 	}
 	var results []result
 	if err == nil {

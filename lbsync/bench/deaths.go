@@ -18,7 +18,7 @@ const (
 	deathBeat = 500 * time.Millisecond
 	// deathLimit is for a dead host to be out.
 	deathLimit = 15 * time.Second
-	// deathPause is the time between two deaths.
+	// deathPause is the time before each death; before the first, all hosts get their short lease.
 	deathPause = time.Second
 
 	deathBoundHAProxy = 3000
@@ -44,7 +44,6 @@ func runDeaths(ctx context.Context, b *bench, rep *report) error {
 	g := &grave{dead: map[string]bool{}}
 	group.Go(func() error { return r.registry.beat(beats, addrs, deathTTL, deathBeat, g.alive) })
 	results := []result{{balancer: balancer{name: nameHAProxy}}, {balancer: balancer{name: nameNginx}}}
-	err = pause(ctx, 2*deathBeat) // By then each has its short lease.
 	for i := 0; i < b.deaths && err == nil; i++ {
 		err = r.kill(ctx, r.hosts[i], g, results)
 	}
@@ -84,6 +83,9 @@ func (g *grave) bury(addr string) {
 
 // kill ends a host right after a heartbeat, which is the worst moment, and waits until both balancers are without it.
 func (r *rig) kill(ctx context.Context, h *host, g *grave, results []result) error {
+	if err := pause(ctx, deathPause); err != nil {
+		return err
+	}
 	g.bury(h.addr)
 	if err := r.registry.put(ctx, h.addr, deathTTL); err != nil {
 		return err
@@ -105,5 +107,5 @@ func (r *rig) kill(ctx context.Context, h *host, g *grave, results []result) err
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
 	}
-	return pause(ctx, deathPause)
+	return nil
 }

@@ -150,3 +150,14 @@ func parseServers(answer string) (map[string]bool, error) {
 	}
 	return pool, nil
 }
+
+// serves tells whether the running worker has a server with an address. Unlike pool it costs next to nothing, however
+// large the pool is: reading all of it again and again would slow down what is measured.
+func (h *haproxy) serves(ctx context.Context, addr string) (bool, error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return false, err
+	}
+	answer, err := h.ask(ctx, "@1 get weight "+service+"/s_"+host+"_"+port)
+	return strings.Contains(answer, "(initial"), err
+}

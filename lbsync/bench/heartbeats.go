@@ -13,8 +13,6 @@ const (
 	beatTTL    = 15 * time.Second
 	// firstTTL is the lease that lasts until the heartbeats begin.
 	firstTTL = time.Minute
-	// beatSettle lets the start of lbsync come to its end.
-	beatSettle = 3 * time.Second
 )
 
 // runHeartbeats is the row of hosts that only say that they are still there, which is to cost lbsync next to nothing.
@@ -34,7 +32,7 @@ func runHeartbeats(ctx context.Context, b *bench, rep *report) error {
 	go func() {
 		done <- r.registry.beat(beats, addrs, beatTTL, beatPeriod, func(string) bool { return true })
 	}()
-	before, after, err := r.watchIdle(ctx, time.Duration(b.idle)*time.Second)
+	before, after, err := r.watchIdle(ctx, b.calm, time.Duration(b.idle)*time.Second)
 	end()
 	if beatErr := <-done; err == nil {
 		err = beatErr
@@ -71,9 +69,9 @@ func (s idleState) writes(before idleState) int {
 	return n
 }
 
-// watchIdle looks at the beginning and at the end of some time.
-func (r *rig) watchIdle(ctx context.Context, d time.Duration) (before, after idleState, err error) {
-	if err := pause(ctx, beatSettle); err != nil {
+// watchIdle looks at the beginning and at the end of some time, once the start of lbsync has come to its end.
+func (r *rig) watchIdle(ctx context.Context, settle, d time.Duration) (before, after idleState, err error) {
+	if err := pause(ctx, settle); err != nil {
 		return before, after, err
 	}
 	if before, err = r.idleState(ctx); err != nil {

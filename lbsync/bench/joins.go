@@ -9,8 +9,6 @@ import (
 const (
 	// joinHosts are always in, so that a new one gets a good share of the requests.
 	joinHosts = 3
-	// calm is how long nothing changes before a join after calm: longer than the pause between two reloads of nginx.
-	calm = 2 * time.Second
 	// streamStay is for how many joins of the stream a host stays in.
 	streamStay = 6
 	// joinLimit is for the first request at a new host.
@@ -39,7 +37,7 @@ func runJoins(ctx context.Context, b *bench, rep *report) error {
 	}
 	for _, part := range []struct {
 		work string
-		do   func(context.Context, []string, []result) error
+		do   func(context.Context, *bench, []string, []result) error
 		join []string
 	}{
 		{"a host joins after calm", r.joinOneByOne, addresses(2, b.joins, port)},
@@ -47,7 +45,7 @@ func runJoins(ctx context.Context, b *bench, rep *report) error {
 	} {
 		b.say("joins: %s", part.work)
 		results, err := r.underLoad(ctx, b, kinds()[0], both, func(results []result) error {
-			return part.do(ctx, part.join, results)
+			return part.do(ctx, b, part.join, results)
 		})
 		if err != nil {
 			return err
@@ -71,9 +69,9 @@ func joinFigures(work string, results []result) []figure {
 }
 
 // joinOneByOne has each host join alone, and takes it out again.
-func (r *rig) joinOneByOne(ctx context.Context, hosts []string, results []result) error {
+func (r *rig) joinOneByOne(ctx context.Context, b *bench, hosts []string, results []result) error {
 	for _, addr := range hosts {
-		if err := pause(ctx, calm); err != nil {
+		if err := pause(ctx, b.calm); err != nil {
 			return err
 		}
 		at := time.Now()
@@ -106,10 +104,10 @@ func (r *rig) awaitFirst(ctx context.Context, addr string, at time.Time, results
 }
 
 // joinInStream has a host join and another one leave in turn.
-func (r *rig) joinInStream(ctx context.Context, hosts []string, results []result) error {
+func (r *rig) joinInStream(ctx context.Context, b *bench, hosts []string, results []result) error {
 	joined := map[string]time.Time{}
 	start := time.Now()
-	for i := range len(hosts) + streamStay {
+	for i := range len(hosts) + b.stay {
 		due := start.Add(time.Duration(i) * 2 * changePeriod)
 		if err := pause(ctx, time.Until(due)); err != nil {
 			return err
@@ -123,7 +121,7 @@ func (r *rig) joinInStream(ctx context.Context, hosts []string, results []result
 		if err := pause(ctx, time.Until(due.Add(changePeriod))); err != nil {
 			return err
 		}
-		if leaves := i - streamStay; leaves >= 0 {
+		if leaves := i - b.stay; leaves >= 0 {
 			if err := r.registry.remove(ctx, hosts[leaves]); err != nil {
 				return err
 			}

@@ -32,7 +32,7 @@ func runLarge(ctx context.Context, b *bench, rep *report) error {
 	defer r.stop()
 	results := []result{{balancer: balancer{name: nameHAProxy}}, {balancer: balancer{name: nameNginx}}}
 	for _, addr := range all[b.large:] {
-		if err := pause(ctx, calm); err != nil {
+		if err := pause(ctx, b.calm); err != nil {
 			return err
 		}
 		if err := r.addOne(ctx, addr, results); err != nil {
@@ -50,18 +50,22 @@ func runLarge(ctx context.Context, b *bench, rep *report) error {
 
 // addOne registers a host and waits until both balancers have it.
 func (r *rig) addOne(ctx context.Context, addr string, results []result) error {
+	known, err := r.nginx.generation(ctx)
+	if err != nil {
+		return err
+	}
 	at := time.Now()
 	if err := r.registry.put(ctx, addr, 0); err != nil {
 		return err
 	}
 	var group errgroup.Group
-	for i, pool := range []func(context.Context) (map[string]bool, error){r.haproxy.pool, r.nginx.pool} {
+	for i, serves := range []func() (bool, error){
+		func() (bool, error) { return r.haproxy.serves(ctx, addr) },
+		func() (bool, error) { return r.nginx.serves(ctx, addr, known) },
+	} {
 		group.Go(func() error {
 			what := "one more host in " + results[i].balancer.name
-			err := pollUntil(ctx, 5*time.Millisecond, largeLimit, what, func() (bool, error) {
-				got, err := pool(ctx)
-				return err == nil && got[addr], err
-			})
+			err := pollUntil(ctx, 5*time.Millisecond, largeLimit, what, serves)
 			results[i].joins = append(results[i].joins, time.Since(at))
 			return err
 		})

@@ -68,26 +68,33 @@ type options struct {
 
 // sizes are how much is done.
 type sizes struct {
-	changes int           // in the row "changes", for each kind of client
-	joins   int           // in the row "joins", after calm and in a stream each
-	deaths  int           // in the row "deaths"
-	idle    int           // seconds of heartbeats in the row "heartbeats"
-	beating int           // hosts in the row "heartbeats"
-	large   int           // hosts in the row "large"
-	steps   int           // single changes in the row "large"
-	warmUp  time.Duration // how long clients ask before the first change, and after the last one
+	changes int // in the row "changes", for each kind of client
+	joins   int // in the row "joins", after calm and in a stream each
+	deaths  int // in the row "deaths"
+	idle    int // seconds of heartbeats in the row "heartbeats"
+	beating int // hosts in the row "heartbeats"
+	large   int // hosts in the row "large"
+	steps   int // single changes in the row "large"
+	kinds   int // of clients in the row "changes"
+	stay    int // for how many joins of the stream a host stays in
+
+	warmUp time.Duration // how long clients ask before the first change, and after the last one
+	calm   time.Duration // how long nothing changes before what is measured after calm
 }
 
 const (
 	warmUp      = 3 * time.Second
 	shortWarmUp = 300 * time.Millisecond
+	// calm is longer than the pause between two reloads of nginx, and than two polls of confd's way may take.
+	calm      = 2500 * time.Millisecond
+	shortCalm = 1100 * time.Millisecond
 )
 
 // short is enough of everything to see that it works.
 func (s sizes) short() sizes {
 	return sizes{
 		changes: min(s.changes, 5), joins: 1, deaths: 1, idle: 1, beating: 50, large: min(s.large, 200), steps: 1,
-		warmUp: shortWarmUp,
+		kinds: 1, stay: 1, warmUp: shortWarmUp, calm: shortCalm,
 	}
 }
 
@@ -112,7 +119,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if err := fs.Parse(args); err != nil {
 		return o, err
 	}
-	o.warmUp = warmUp
+	o.kinds, o.stay, o.warmUp, o.calm = len(kinds()), streamStay, warmUp, calm
 	if o.short {
 		o.sizes = o.sizes.short()
 	}

@@ -156,3 +156,14 @@ func (n *nginx) generation(ctx context.Context) (string, error) {
 	}
 	return strings.TrimSpace(string(text)), err
 }
+
+// serves tells whether nginx serves the file in place and that has an address. The file is read only when nginx tells
+// another generation than known, which is the one before.
+func (n *nginx) serves(ctx context.Context, addr, known string) (bool, error) {
+	served, err := n.generation(ctx)
+	if err != nil || served == known {
+		return false, err
+	}
+	pool, err := n.pool(ctx)
+	return pool[addr], err
+}
