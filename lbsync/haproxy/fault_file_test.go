@@ -13,6 +13,7 @@ import (
 // The file cannot be checked or written: servers come and go all the same, no request fails, nothing is reloaded, the file
 // stays as it is, and after the repair it is brought up to date.
 func TestFaultFile(t *testing.T) {
+	t.Parallel()
 	if !lbtest.PrivateMounts(t) {
 		return
 	}
@@ -20,6 +21,7 @@ func TestFaultFile(t *testing.T) {
 	etc := filepath.Join(dir, "etc")
 	lbtest.SmallDisk(t, etc)
 	r := newFaultRigIn(t, dir, etc)
+	r.options.CheckTimeout = 2 * time.Second
 	r.register("one", "two")
 	r.start(t)
 	r.converged(t, "one", "two")
@@ -30,6 +32,7 @@ func TestFaultFile(t *testing.T) {
 			return func() { writeFile(t, r.mode, "") }
 		}
 	}
+	in, out := "two", "three"
 	for _, tt := range []struct {
 		name  string
 		step  lbsync.Step
@@ -46,11 +49,12 @@ func TestFaultFile(t *testing.T) {
 			before, reloads, failures := readFile(t, r.config), r.reloads(t), r.failures(tt.step)
 			visits := lbtest.StartVisits(t, r.port)
 			repair := tt.fault(t)
-			r.register("three")
-			r.serves(t, "one", "two", "three")
-			r.registry.Delete(prefix, "two")
-			r.serves(t, "one", "three")
-			lbtest.Eventually(t, 5*time.Second, "the fault is told", func() bool {
+			r.register(out)
+			r.serves(t, "one", in, out)
+			r.registry.Delete(prefix, in)
+			in, out = out, in
+			r.serves(t, "one", in)
+			lbtest.Eventually(t, patience, "the fault is told", func() bool {
 				status := r.syncer.Status().Targets[0]
 				return r.failures(tt.step) > failures && !status.InSync && status.Step == tt.step && status.Error != ""
 			})
@@ -58,10 +62,7 @@ func TestFaultFile(t *testing.T) {
 				t.Errorf("the file became\n%s", got)
 			}
 			repair()
-			r.converged(t, "one", "three")
-			r.registry.Delete(prefix, "three")
-			r.register("two")
-			r.converged(t, "one", "two")
+			r.converged(t, "one", in)
 			visits.Check(t)
 			if n := r.reloads(t) - reloads; n != 0 {
 				t.Errorf("%d reloads", n)

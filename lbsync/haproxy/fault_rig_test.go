@@ -19,11 +19,14 @@ var quick = lbsync.Timing{
 	Drift: 300 * time.Millisecond, RetryMin: 50 * time.Millisecond, RetryMax: 300 * time.Millisecond,
 }
 
+// patience is for a busy machine: what is waited for takes a tenth of a second on an idle one.
+const patience = 30 * time.Second
+
 // A faultRig is a rig whose HAProxy takes changes by commands and reloads through its master. The file, the sockets and
 // the state each have a directory of their own.
 type faultRig struct {
 	*rig
-	etc, run, state string
+	dir, etc, run, state string
 	// socket is HAProxy's own runtime socket, relay the one that lbsync knows.
 	socket   string
 	relay    *lbtest.Relay
@@ -42,7 +45,7 @@ func newFaultRigIn(t *testing.T, dir, etc string) *faultRig {
 	t.Helper()
 	r := &faultRig{
 		rig: &rig{config: filepath.Join(etc, "haproxy.cfg"), port: lbtest.FreePort(t)},
-		etc: etc, run: filepath.Join(dir, "run"), state: filepath.Join(dir, "state"),
+		dir: dir, etc: etc, run: filepath.Join(dir, "run"), state: filepath.Join(dir, "state"),
 		mode: filepath.Join(dir, "mode"), backends: map[string]*lbtest.Backend{},
 	}
 	for _, d := range []string{r.etc, r.run} {
@@ -52,22 +55,30 @@ func newFaultRigIn(t *testing.T, dir, etc string) *faultRig {
 	}
 	writeFile(t, r.mode, "")
 	writeFile(t, r.config, replacePort(bootstrap, r.port))
-	r.socket = filepath.Join(r.run, "h.sock")
-	// The file names the real socket, and lbsync goes by the relay.
-	template := filepath.Join(dir, "haproxy.tmpl")
-	writeFile(t, template, strings.ReplaceAll(builtIn, "{{.RuntimeSocket}}", r.socket))
-	r.conf = lbsync.HAProxy{
-		Config: r.config, Bind: "127.0.0.1:" + r.port, Services: []string{"frontends"}, Template: template,
-		RuntimeSocket: filepath.Join(r.run, "relay.sock"), MasterSocket: filepath.Join(r.run, "m.sock"),
-		Check: checker(t, r.mode), Pace: lbsync.PaceConfig{MinGap: new(lbsync.Duration), Jitter: new(lbsync.Duration)},
-	}
-	r.options.CheckTimeout = 2 * time.Second // Ample for a busy machine.
+	r.conf, r.socket = faultConf(t, dir, etc, r.port)
 	for _, name := range []string{"one", "two", "three"} {
 		r.backends[name] = lbtest.NewBackend(t, name, "127.0.0.2")
 	}
 	r.relay = lbtest.NewRelay(t, r.conf.RuntimeSocket, r.socket)
 	r.launch(t)
 	return r
+}
+
+// faultConf makes the configuration and the template it needs, and returns HAProxy's own socket, which the template names;
+// lbsync goes by the relay.
+func faultConf(t *testing.T, dir, etc, port string) (conf lbsync.HAProxy, socket string) {
+	t.Helper()
+	socket = filepath.Join(dir, "run", "h.sock")
+	template := filepath.Join(dir, "haproxy.tmpl")
+	if _, err := os.Stat(template); err != nil {
+		writeFile(t, template, strings.ReplaceAll(builtIn, "{{.RuntimeSocket}}", socket))
+	}
+	return lbsync.HAProxy{
+		Config: filepath.Join(etc, "haproxy.cfg"), Bind: "127.0.0.1:" + port, Services: []string{"frontends"}, Template: template,
+		RuntimeSocket: filepath.Join(dir, "run", "relay.sock"), MasterSocket: filepath.Join(dir, "run", "m.sock"),
+		Check: checker(t, filepath.Join(dir, "mode")),
+		Pace:  lbsync.PaceConfig{MinGap: new(lbsync.Duration), Jitter: new(lbsync.Duration)},
+	}, socket
 }
 
 // checker is HAProxy's, and breaks in the way that the file mode says.
@@ -81,7 +92,7 @@ func checker(t *testing.T, mode string) lbsync.Command {
 func (r *faultRig) launch(t *testing.T) {
 	t.Helper()
 	r.pid = lbtest.Start(t, lbtest.Program(t, "haproxy"), "-W", "-S", r.conf.MasterSocket, "-f", r.config).PID
-	lbtest.Eventually(t, 5*time.Second, "HAProxy is up", func() bool {
+	lbtest.Eventually(t, patience, "HAProxy is up", func() bool {
 		_, err := askMaster(t.Context(), r.master())
 		return err == nil
 	})
@@ -149,14 +160,14 @@ func (r *faultRig) start(t *testing.T) (stop func()) {
 // serves waits until exactly those get traffic.
 func (r *faultRig) serves(t *testing.T, who ...string) {
 	t.Helper()
-	lbtest.Eventually(t, 10*time.Second, strings.Join(who, " and ")+" get traffic", func() bool { return r.only(t, who...) })
+	lbtest.Eventually(t, patience, strings.Join(who, " and ")+" get traffic", func() bool { return r.only(t, who...) })
 }
 
 // converged waits until lbsync is content and the file has exactly those, with the check of HAProxy.
 func (r *faultRig) converged(t *testing.T, who ...string) {
 	t.Helper()
 	r.serves(t, who...)
-	lbtest.Eventually(t, 10*time.Second, "the target is in sync", func() bool {
+	lbtest.Eventually(t, patience, "the target is in sync", func() bool {
 		return r.syncer.Stats().Targets[0].InSync && slices.Equal(r.inFile(t), r.addrs(who...))
 	})
 	r.wantChecked(t)

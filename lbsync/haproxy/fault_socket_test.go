@@ -14,6 +14,7 @@ import (
 // The runtime socket is of no use: changes come by reloads, no request fails, and after the repair they come by commands
 // again.
 func TestFaultSocket(t *testing.T) {
+	t.Parallel()
 	r := newFaultRig(t)
 	r.register("one", "two")
 	r.start(t)
@@ -35,7 +36,7 @@ func TestFaultSocket(t *testing.T) {
 			r.registry.Delete(prefix, "two")
 			r.serves(t, "one", "three")
 			r.wantChecked(t)
-			lbtest.Eventually(t, 10*time.Second, "the fault is told", func() bool {
+			lbtest.Eventually(t, patience, "the fault is told", func() bool {
 				return r.syncer.Status().Targets[0].Step == lbsync.StepRuntime
 			})
 			r.relay.Set(t, lbtest.NoFault)
@@ -56,6 +57,7 @@ func TestFaultSocket(t *testing.T) {
 // file is loaded as soon as the address is free. While HAProxy tries to bind, for 2 s each time, it has its own old worker
 // refuse connections, so nothing is said here about requests that fail.
 func TestFaultBind(t *testing.T) {
+	t.Parallel()
 	r := newFaultRig(t)
 	r.register("one", "two")
 	stop := r.start(t)
@@ -70,11 +72,11 @@ func TestFaultBind(t *testing.T) {
 	taken := listener.Addr().String()
 	r.conf.Bind = taken
 	r.start(t)
-	lbtest.Eventually(t, 15*time.Second, "the reload fails", func() bool { return r.failures(lbsync.StepReload) >= 1 })
+	lbtest.Eventually(t, patience, "the reload fails", func() bool { return r.failures(lbsync.StepReload) >= 1 })
 	r.register("three")
 	r.registry.Delete(prefix, "two")
 	r.serves(t, "one", "three")
-	lbtest.Eventually(t, 10*time.Second, "the good file is back", func() bool { return readFile(t, r.config) == good })
+	lbtest.Eventually(t, patience, "the good file is back", func() bool { return readFile(t, r.config) == good })
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +105,7 @@ func TestFaultTemplate(t *testing.T) {
 // HAProxy dies as a whole, or a worker of it, which ends the master as well; whoever looks after it starts it with the file
 // in place. lbsync finds what differs.
 func TestFaultDeath(t *testing.T) {
+	t.Parallel()
 	r := newFaultRig(t)
 	r.register("one", "two")
 	r.start(t)
@@ -116,7 +119,7 @@ func TestFaultDeath(t *testing.T) {
 			kill(t, r.pid)
 		}
 		kill(t, p.workers[0].pid)
-		lbtest.Eventually(t, 10*time.Second, "HAProxy is gone", func() bool {
+		lbtest.Eventually(t, patience, "HAProxy is gone", func() bool {
 			_, trouble := lbtest.Get(t.Context(), r.port)
 			_, err := askMaster(t.Context(), r.master())
 			return trouble != "" && err != nil
