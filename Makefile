@@ -28,7 +28,7 @@ DEADCODE := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
-TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc
+TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc systemd-analyze
 BENCH_TOOLS := etcd wrk ip
 LBSYNC_TOOLS := haproxy nginx
 

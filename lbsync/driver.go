@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// A Driver knows one kind of balancer. It is used by one goroutine at a time. Every method that runs or asks something
+// A Driver knows one kind of balancer. Except for CheckCandidate it is used by one goroutine at a time. Every method that runs or asks something
 // bounds it in time, also when ctx has no deadline.
 type Driver interface {
 	// Kind is the balancer's name, "haproxy" or "nginx". It labels logs and metrics.
@@ -19,7 +19,7 @@ type Driver interface {
 	Live(ctx context.Context, file []byte) (Live, error)
 	// Plan says what Live would do and find, and changes nothing.
 	Plan(ctx context.Context, file []byte) (Plan, error)
-	// CheckCandidate has the balancer examine the file at path, which is not in place yet.
+	// CheckCandidate has the balancer examine the file at path, which is not in place yet. It may run beside the others.
 	CheckCandidate(ctx context.Context, path string) error
 	// CheckLive has the balancer examine its whole configuration, with the new file in place and not loaded. It returns
 	// nil when CheckCandidate says all that can be said.
@@ -43,7 +43,8 @@ type Live struct {
 	Hot bool
 	// Reload says in words why the balancer has to load the file; empty when it runs what the file says.
 	Reload string
-	// Commands counts the changes that were made.
+	// Commands counts the changes that were made. That a server which was switched off before is deleted, once its last
+	// session has ended, is none.
 	Commands int
 	// Servers are those of the running balancer as it reports them, the ones that are about to go included, sorted by
 	// service and address. nil when the balancer does not tell: it then serves what the file says.

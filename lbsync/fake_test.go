@@ -32,6 +32,11 @@ type balancer struct {
 	checked int
 
 	oldWorkers int
+	// hot takes changes without a reload, and reload is what else it wants to be loaded for.
+	hot    bool
+	reload string
+	tries  int           // of Reload
+	slow   chan struct{} // a check waits until it is closed; nil: it does not
 }
 
 func (b *balancer) Kind() string { return "fake" }
@@ -51,9 +56,13 @@ func (b *balancer) Render(pools []lbsync.Pool) ([]byte, error) {
 	return []byte(out.String()), nil
 }
 
-func (b *balancer) Live(context.Context, []byte) (lbsync.Live, error) {
+func (b *balancer) Live(_ context.Context, file []byte) (lbsync.Live, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.hot {
+		b.running = string(file)
+		return lbsync.Live{Running: true, Hot: b.reload == "", Reload: b.reload, Servers: []lbsync.Served{}}, nil
+	}
 	return lbsync.Live{Blind: true, OldWorkers: b.oldWorkers}, nil
 }
 
@@ -68,7 +77,11 @@ func (b *balancer) Plan(context.Context, []byte) (lbsync.Plan, error) { return l
 func (b *balancer) CheckCandidate(_ context.Context, path string) error {
 	b.mu.Lock()
 	b.checked++
+	slow := b.slow
 	b.mu.Unlock()
+	if slow != nil {
+		<-slow
+	}
 	if _, err := os.ReadFile(path); err != nil || path == b.path {
 		return fmt.Errorf("no candidate at %s: %w", path, err)
 	}
@@ -78,6 +91,9 @@ func (b *balancer) CheckCandidate(_ context.Context, path string) error {
 func (b *balancer) CheckLive(context.Context) error { return b.fault("live") }
 
 func (b *balancer) Reload(context.Context) (lbsync.Proof, error) {
+	b.mu.Lock()
+	b.tries++
+	b.mu.Unlock()
 	if err := b.fault(lbsync.StepReload); err != nil {
 		return nil, err
 	}
@@ -106,6 +122,25 @@ func (b *balancer) breakAt(step lbsync.Step, err error) {
 		b.broken = map[lbsync.Step]error{}
 	}
 	b.broken[step] = err
+}
+
+// want says what the balancer wants to be loaded for.
+func (b *balancer) want(reload string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.reload = reload
+}
+
+func (b *balancer) attempts() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.tries
+}
+
+func (b *balancer) checks() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.checked
 }
 
 func (b *balancer) now() string {

@@ -86,7 +86,7 @@ func (r *registrySource) watcher(prefix string, index uint64) *client.Watcher {
 }
 
 func changeOf(resp *client.Response, prefix string) Change {
-	c := Change{Index: resp.Node.ModifiedIndex}
+	c := Change{Index: resp.Node.ModifiedIndex, Dir: resp.Node.Dir || resp.PrevNode != nil && resp.PrevNode.Dir}
 	c.Key = strings.TrimPrefix(strings.TrimPrefix(resp.Node.Key, strings.TrimSuffix(prefix, "/")), "/")
 	c.Value = resp.Node.Value
 	switch resp.Action {

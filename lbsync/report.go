@@ -31,7 +31,7 @@ type Report struct {
 	Prefix     string    `json:"prefix"`
 	Generation string    `json:"generation"`
 	InSync     bool      `json:"in_sync"`
-	At         time.Time `json:"at"`
+	At         time.Time `json:"at"` // When the report became what it is.
 	// Hosts are those that the balancer serves or is about to let go, sorted by key and address.
 	Hosts []HostReport `json:"hosts"`
 }
@@ -43,7 +43,7 @@ type HostReport struct {
 	Addr netip.AddrPort
 	// State is "up", "drain", "down" or "leaving".
 	State string
-	// Sessions counts the requests under way.
+	// Sessions counts the requests under way at a host that gets nothing new; 0 for one that is up.
 	Sessions int
 	// Hash is ValueHash of the entry's value that is served, or "-".
 	Hash string

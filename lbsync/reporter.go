@@ -28,7 +28,7 @@ type reporter struct {
 	targets []*target
 	changed <-chan struct{} // one slot: some target has changed
 	log     *slog.Logger
-	latest  map[string]string // by key, without the time
+	latest  map[string]sentReport // by key
 	failing bool
 }
 
@@ -48,6 +48,9 @@ func (r *reporter) run(ctx context.Context) {
 	}
 }
 
+// A sentReport is what the registry has taken, and the same without its time, to compare.
+type sentReport struct{ value, same string }
+
 // scope says which reports to send.
 type scope int
 
@@ -64,20 +67,27 @@ func (r *reporter) report(ctx context.Context, what scope) {
 	}
 }
 
-// send puts one report. What is not known to have arrived is sent again.
+// send puts one report. One that says nothing new is the same to the letter, so that to the registry it is a renewal, of which
+// nobody hears. What is not known to have arrived is sent again.
 func (r *reporter) send(ctx context.Context, report Report, what scope) {
 	key := ReportDir(r.root, report.Prefix) + "/" + r.name + "." + reportHash(report.Config, report.Service)
 	report.At = time.Time{}
 	same, err := json.Marshal(report)
-	if err == nil && what == changedOnly && r.latest[key] == string(same) {
+	sent, known := r.latest[key]
+	known = known && err == nil && sent.same == string(same)
+	if known && what == changedOnly {
 		return
 	}
-	report.At = time.Now().UTC()
-	value, err := json.Marshal(report)
+	if !known && err == nil {
+		report.At = time.Now().UTC()
+		var value []byte
+		value, err = json.Marshal(report)
+		sent = sentReport{value: string(value), same: string(same)}
+	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, reportTimeout)
 		defer cancel()
-		err = r.source.Put(ctx, key, string(value), ReportTTL)
+		err = r.source.Put(ctx, key, sent.value, ReportTTL)
 	}
 	if err != nil {
 		delete(r.latest, key)
@@ -87,7 +97,7 @@ func (r *reporter) send(ctx context.Context, report Report, what scope) {
 		r.failing = true
 		return
 	}
-	r.latest[key], r.failing = string(same), false
+	r.latest[key], r.failing = sent, false
 }
 
 // reportHash tells apart the reports of one instance about one prefix.
@@ -110,7 +120,7 @@ func (t *target) reports(name string) []Report {
 	}
 	out := make([]Report, 0, len(t.services))
 	for i, svc := range t.services {
-		var mine []served
+		var mine []Served
 		for _, s := range all {
 			if s.Service == svc.name {
 				mine = append(mine, s)
@@ -125,13 +135,16 @@ func (t *target) reports(name string) []Report {
 	return out
 }
 
-func hostReports(all []served, refs map[netip.AddrPort]hostRef) []HostReport {
+func hostReports(all []Served, refs map[netip.AddrPort]hostRef) []HostReport {
 	out := make([]HostReport, len(all))
 	for i, one := range all {
 		ref := refs[one.Addr]
 		h := HostReport{Key: ref.key, Addr: one.Addr, State: string(one.State), Sessions: one.Sessions, Hash: ref.hash}
 		if one.Leaving {
 			h.State = ReportLeaving
+		}
+		if h.State == string(Up) {
+			h.Sessions = 0 // They come and go, and nobody waits for their end.
 		}
 		h.Key, h.Hash = cmp.Or(h.Key, "-"), cmp.Or(h.Hash, "-")
 		out[i] = h

@@ -2,6 +2,7 @@ package lbsync_test
 
 import (
 	"encoding/json"
+	"maps"
 	"net/netip"
 	"path"
 	"testing"
@@ -44,6 +45,12 @@ func TestReports(t *testing.T) {
 	report, _ := r.report(t, "a")
 	if report.Version != 1 || report.Service != "a" || report.Prefix != "/a" || report.Config != r.path || len(report.Generation) != 16 {
 		t.Errorf("got %+v", report)
+	}
+	same := r.registry.Reports()
+	puts := r.registry.Puts()
+	lbtest.Eventually(t, 10*time.Second, "the reports are renewed", func() bool { return r.registry.Puts() >= puts+2 })
+	if again := r.registry.Reports(); !maps.Equal(again, same) {
+		t.Errorf("a renewal says something else: %v, then %v", same, again)
 	}
 	if b, ok := r.report(t, "b"); !ok || len(b.Hosts) != 0 {
 		t.Errorf("the empty service: %+v", b)

@@ -8,10 +8,6 @@ import (
 	"slices"
 )
 
-// served is a server of the running balancer. A driver that asks its balancer says what it serves; for the others it is what
-// the applied file says, and what an old worker may still be finishing.
-type served = Served
-
 // generation names a file: 16 hexadecimal digits, empty for none.
 func generation(file []byte) string {
 	if file == nil {
@@ -21,8 +17,9 @@ func generation(file []byte) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// servedNow returns what the balancer serves. It is called with t.mu held and reads what the phases own, as they call it.
-func (t *target) servedNow(live Live) []served {
+// servedNow returns what the balancer serves. A driver that asks its balancer says so; for the others it is what the applied
+// file says, and what an old worker may still be finishing. It is called with t.mu held and reads what the phases own, as they call it.
+func (t *target) servedNow(live Live) []Served {
 	if live.Servers != nil {
 		return live.Servers
 	}
@@ -38,11 +35,11 @@ func (t *target) servedNow(live Live) []served {
 
 // servedByFile is what a balancer serves that runs the file. Old workers may have sessions at any server, of which those
 // matter that get nothing new.
-func servedByFile(pools []Pool, oldWorkers int) []served {
-	var out []served
+func servedByFile(pools []Pool, oldWorkers int) []Served {
+	var out []Served
 	for _, p := range pools {
 		for _, s := range p.Servers {
-			one := served{Service: p.Name, Addr: s.Addr, State: s.State, Health: "unknown"}
+			one := Served{Service: p.Name, Addr: s.Addr, State: s.State, Health: "unknown"}
 			if s.State != Up {
 				one.Sessions = oldWorkers
 			}
@@ -54,7 +51,7 @@ func servedByFile(pools []Pool, oldWorkers int) []served {
 
 // leavers are those of before that are not there now. How many sessions they have is not known: one, as long as there
 // are workers that may have one.
-func leavers(before, now []served) []served {
+func leavers(before, now []Served) []Served {
 	type place struct {
 		service string
 		addr    netip.AddrPort
@@ -63,7 +60,7 @@ func leavers(before, now []served) []served {
 	for _, s := range now {
 		there[place{s.Service, s.Addr}] = true
 	}
-	var out []served
+	var out []Served
 	for _, s := range before {
 		if !there[place{s.Service, s.Addr}] {
 			s.Leaving, s.Sessions = true, 1
@@ -73,7 +70,7 @@ func leavers(before, now []served) []served {
 	return out
 }
 
-func countLeaving(all []served) int {
+func countLeaving(all []Served) int {
 	n := 0
 	for _, s := range all {
 		if s.Leaving {
@@ -87,7 +84,7 @@ func countLeaving(all []served) int {
 func (t *target) anyLeaving() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return slices.ContainsFunc(t.served, func(s served) bool { return s.Leaving })
+	return slices.ContainsFunc(t.served, func(s Served) bool { return s.Leaving })
 }
 
 // refsNow returns the entries of a service's addresses: those of the pool that is applied now, and, of servers that the

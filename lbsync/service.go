@@ -167,9 +167,13 @@ func (s *service) changes(ctx context.Context, doubts *int) error {
 // apply takes over one change and tells whether the view is still sure to be right.
 func (s *service) apply(c Change) (sure bool) {
 	s.mu.Lock()
-	changed, sure := s.view.apply(c)
-	s.index = max(s.index, c.Index)
 	s.heardLocked()
+	if c.Index <= s.index { // Doubled or late: it may undo what came after it.
+		s.mu.Unlock()
+		return false
+	}
+	changed, sure := s.view.apply(c)
+	s.index = c.Index
 	if changed && c.Kind == ChangeSet {
 		s.stamps.add(s.since(c.Index))
 	}

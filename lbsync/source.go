@@ -25,6 +25,8 @@ type Change struct {
 	Kind ChangeKind
 	// Entry is the entry as it is now; its Key is what has changed, empty for the prefix itself. Value is that of a set.
 	Entry
+	// Dir tells that the key is, or was, a directory.
+	Dir bool
 	// Index is the change's place in the registry's order.
 	Index uint64
 }

@@ -72,7 +72,7 @@ func New(cfg *Config, o Options) (*Syncer, error) {
 	if cfg.Report != ReportNone {
 		s.reporter = &reporter{
 			source: o.Source, root: cmp.Or(cfg.Report, DefaultReport), name: s.name, targets: s.targets,
-			changed: o.changed, log: o.Logger, latest: map[string]string{},
+			changed: o.changed, log: o.Logger, latest: map[string]sentReport{},
 		}
 	}
 	return s, nil

@@ -220,6 +220,63 @@ func TestRestartLearnsWhatHasHappened(t *testing.T) {
 	}
 }
 
+// A check may take long; what a running balancer takes by command does not wait for it.
+func TestSlowCheckHoldsNoCommandsBack(t *testing.T) {
+	r := newRig(t, "a")
+	r.hot, r.slow = true, make(chan struct{})
+	r.registry.Set("/a", "fe1", "10.0.1.1")
+	r.start(t)
+	r.runs(t, "a: s_10.0.1.1_80\n")
+	for i := range 5 {
+		r.registry.Set("/a", "fe1", fmt.Sprintf("10.0.2.%d", i+1))
+		r.runs(t, fmt.Sprintf("a: s_10.0.2.%d_80\n", i+1))
+	}
+	if r.file(t) != "" || r.checks() != 1 {
+		t.Errorf("%d checks at a time, the file is %q", r.checks(), r.file(t))
+	}
+	close(r.slow)
+	lbtest.Eventually(t, 5*time.Second, "the file is right", func() bool {
+		return r.file(t) == "a: s_10.0.2.5_80\n" && r.target().InSync
+	})
+	if r.attempts() != 0 {
+		t.Error("reloaded")
+	}
+}
+
+// Stopping does not wait for a check, and leaves no candidate behind.
+func TestStopDuringACheck(t *testing.T) {
+	r := newRig(t, "a")
+	r.hot, r.slow = true, make(chan struct{})
+	r.registry.Set("/a", "fe1", "10.0.1.1")
+	stop := r.start(t)
+	lbtest.Eventually(t, 5*time.Second, "a check goes on", func() bool { return r.checks() == 1 })
+	close(r.slow) // This checker does not mind being stopped.
+	stop()
+	if _, err := os.Stat(filepath.Join(filepath.Dir(r.path), ".balancer.cfg.rollcall-new")); !os.IsNotExist(err) {
+		t.Errorf("the candidate: %v", err)
+	}
+}
+
+// A reload that is refused is not tried for every change, as long as changes arrive without it.
+func TestRefusedReloadIsPutOff(t *testing.T) {
+	r := newRig(t, "a")
+	r.hot, r.reload = true, "another structure"
+	r.breakAt(lbsync.StepReload, errBroken)
+	r.registry.Set("/a", "fe1", "10.0.1.1")
+	r.start(t)
+	r.fails(t, lbsync.StepReload, 1)
+	for i := range 100 {
+		r.registry.Set("/a", "fe1", fmt.Sprintf("10.0.2.%d", i+1))
+		r.runs(t, fmt.Sprintf("a: s_10.0.2.%d_80\n", i+1))
+	}
+	if n := r.attempts(); n > 12 { // 5 ms, 10 ms, 20 ms, ...
+		t.Errorf("%d reloads for 100 changes", n)
+	}
+	r.breakAt(lbsync.StepReload, nil)
+	r.want("")
+	lbtest.Eventually(t, 30*time.Second, "in sync", func() bool { return r.target().InSync })
+}
+
 func TestEmptyServiceDoesNotKeepTheOthers(t *testing.T) {
 	r := newRig(t, "a", "b")
 	r.registry.Set("/a", "fe1", "10.0.1.1")

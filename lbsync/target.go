@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -18,8 +19,8 @@ import (
 //	                                           +-> wait              +-> wait
 //
 // live changes the running balancer as far as it can be changed without a reload. What is left are the file, which is
-// checked before it replaces the old one, and a reload where live says that there must be one. Every phase from render on
-// may fail; then the last good file is put back where the new one is in place already, and the round is tried again
+// checked before it replaces the old one, and a reload where live says that there must be one. The check of a change that
+// is applied already goes on beside wait. Every phase from render on may fail; then the last good file is put back where the new one is in place already, and the round is tried again
 // after a pause, or as soon as a pool changes.
 type phase func(context.Context) phase
 
@@ -42,17 +43,22 @@ type target struct {
 	since     time.Time
 	snapshots []snapshot
 	pools     []Pool
+	rendered  []Pool // what desired was made of
 	desired   []byte
 	written   []byte // nil: no file
 	unread    error  // why the file could not be read
 	applied   []byte // nil: unknown
 	good      []byte // the last file known to work, or found at start; nil: none
 	candidate string
+	staged    []byte     // what the candidate holds
+	checking  chan error // the answer of a check that goes on beside other rounds; nil: none does
+	stopCheck func()     // ends it early
 	proof     Proof
 	running   Live
 	why       string      // why a reload is needed; empty for none
 	reloads   []time.Time // ends of the latest
 	reloadAt  time.Time   // when the reload that is needed may begin; zero: none is waiting
+	refused   int         // reloads that have failed in a row
 	unwritten time.Time   // when the file fell behind what is applied; zero: it has not
 	due       time.Time   // when to begin a round without a signal; zero: by the drift interval alone
 	acted     time.Time   // when the balancer was last changed
@@ -63,7 +69,7 @@ type target struct {
 	mu     sync.Mutex // guards what follows
 	stats  TargetStats
 	status TargetStatus
-	served []served
+	served []Served
 	marks  []uint64                     // of each service, the changes that are applied
 	refs   []map[netip.AddrPort]hostRef // of each service, the entries of what is applied or leaving
 	delays Histogram
@@ -128,6 +134,7 @@ func (t *target) run(ctx context.Context) {
 	for next := t.wait; next != nil; {
 		next = next(ctx)
 	}
+	t.dropCheck()
 }
 
 // once does a single round with what the services have now.
@@ -147,6 +154,9 @@ func (t *target) wait(ctx context.Context) phase {
 	select {
 	case <-t.signal:
 		return t.gather
+	case err := <-t.checking:
+		t.checking = nil
+		return t.checked(ctx, err)
 	case <-timer.C:
 		return t.build
 	case <-ctx.Done():
@@ -256,18 +266,20 @@ func mayBeEmpty(snapshots []snapshot) bool {
 	return false
 }
 
-// render makes the desired file.
+// render makes the desired file, unless it was made of the same pools before.
 func (t *target) render(context.Context) phase {
-	desired, err := t.conf.Driver.Render(t.pools)
-	if err == nil {
-		err = cmp.Or(Lint(desired), LintServers(desired, t.pools))
-	}
-	if err != nil {
-		return t.fail(StepRender, err)
+	if t.desired == nil || !slices.EqualFunc(t.pools, t.rendered, Pool.equal) {
+		desired, err := t.conf.Driver.Render(t.pools)
+		if err == nil {
+			err = cmp.Or(Lint(desired), LintServers(desired, t.pools))
+		}
+		if err != nil {
+			return t.fail(StepRender, err)
+		}
+		t.desired, t.rendered = desired, t.pools
 	}
 	// A file that cannot be read is no reason to leave the running balancer as it is; check comes back to it.
-	written, err := t.file.read()
-	t.desired, t.written, t.unread = desired, written, err
+	t.written, t.unread = t.file.read()
 	return t.live
 }
 
@@ -303,14 +315,18 @@ func (t *target) live(ctx context.Context) phase {
 	if bytes.Equal(t.written, t.desired) {
 		return t.inSync()
 	}
-	return t.putOff()
+	return t.putOff
 }
 
-// pacing lets a reload begin when the pace allows it; until then other rounds go on.
+// pacing lets a reload begin when the pace allows it; until then other rounds go on. A reload that was refused is put off
+// for longer each time where changes reach the balancer without it: HAProxy pauses its listeners while it tries.
 func (t *target) pacing(ctx context.Context) phase {
 	now := time.Now()
 	if t.reloadAt.IsZero() {
 		t.reloadAt = t.pace.next(now, t.reloads)
+		if t.refused > 0 && t.running.Servers != nil {
+			t.reloadAt = later(t.reloadAt, now.Add(t.timing.refusal(t.refused)))
+		}
 	}
 	if now.Before(t.reloadAt) {
 		if t.rest != nil {
@@ -324,13 +340,16 @@ func (t *target) pacing(ctx context.Context) phase {
 
 // putOff lets changes that are applied already gather before the file is checked and written: a check takes longer
 // than the change did. The first change after calm is written at once.
-func (t *target) putOff() phase {
+func (t *target) putOff(context.Context) phase {
 	now := time.Now()
 	if t.unwritten.IsZero() {
 		t.unwritten = now
 	}
 	limit := t.unwritten.Add(t.timing.MaxDelay)
-	if t.rest == nil || !t.busy || !now.Before(limit) {
+	switch {
+	case t.checking != nil:
+		return t.rest // What has come since the candidate is the next one's.
+	case t.rest == nil || !t.busy || !now.Before(limit):
 		return t.check
 	}
 	t.busy = false
@@ -341,8 +360,10 @@ func (t *target) putOff() phase {
 	return t.rest
 }
 
-// check writes the candidate and has the balancer examine it, and not the live file.
+// check writes the candidate and has the balancer examine it, and not the live file. Where the running balancer has the
+// change already, the next one does not wait for the examination, which may take long.
 func (t *target) check(ctx context.Context) phase {
+	t.dropCheck()
 	if t.unread != nil {
 		return t.fail(StepWrite, t.unread)
 	}
@@ -350,30 +371,57 @@ func (t *target) check(ctx context.Context) phase {
 	if err != nil {
 		return t.fail(StepWrite, err)
 	}
-	if err := t.conf.Driver.CheckCandidate(ctx, candidate); err != nil {
-		_ = os.Remove(candidate) // The next candidate removes what is left.
-		if ctx.Err() != nil {
-			return nil
-		}
-		return t.fail(StepCheck, err)
+	t.candidate, t.staged = candidate, t.desired
+	if t.why != "" || t.rest == nil {
+		return t.checked(ctx, t.conf.Driver.CheckCandidate(ctx, candidate))
 	}
-	t.log.Debug("candidate accepted")
-	t.candidate = candidate
-	return t.replace
+	answer := make(chan error, 1)
+	ctx, t.stopCheck = context.WithCancel(ctx)
+	t.checking = answer
+	go func() { answer <- t.conf.Driver.CheckCandidate(ctx, candidate) }()
+	return t.rest
+}
+
+// checked goes on with an examined candidate.
+func (t *target) checked(ctx context.Context, err error) phase {
+	if err == nil {
+		t.log.Debug("candidate accepted")
+		return t.replace
+	}
+	_ = os.Remove(t.candidate) // The next candidate removes what is left.
+	if ctx.Err() != nil {
+		return nil
+	}
+	return t.fail(StepCheck, err)
+}
+
+// dropCheck ends a check that goes on, and forgets its candidate.
+func (t *target) dropCheck() {
+	if t.checking == nil {
+		return
+	}
+	t.stopCheck()
+	<-t.checking
+	t.checking = nil
+	_ = os.Remove(t.candidate) // As in checked.
 }
 
 // replace puts the candidate in place. From here to the end of the round a stop is not obeyed: the commands have limits
 // of their own, and a round that ends in the middle leaves the balancer with another file than it runs.
 func (t *target) replace(ctx context.Context) phase {
 	if err := t.file.replace(t.candidate); err != nil {
-		_ = os.Remove(t.candidate) // As in check.
+		_ = os.Remove(t.candidate) // As in checked.
 		return t.fail(StepWrite, err)
 	}
-	t.written = t.desired
+	t.written = t.staged
 	if err := t.conf.Driver.CheckLive(context.WithoutCancel(ctx)); err != nil {
 		return t.fail(StepCheck, errors.Join(err, t.restore()))
 	}
-	if t.why == "" {
+	switch {
+	case !bytes.Equal(t.written, t.desired):
+		t.good, t.unwritten = t.written, time.Now() // Changes have come since.
+		return t.putOff
+	case t.why == "":
 		return t.commit()
 	}
 	return t.reload
@@ -386,6 +434,7 @@ func (t *target) reload(ctx context.Context) phase {
 	proof, err := t.conf.Driver.Reload(context.WithoutCancel(ctx))
 	if err != nil {
 		t.reloaded(began, err)
+		t.refused++
 		return t.fail(StepReload, errors.Join(err, t.restoreGood()))
 	}
 	t.log.Debug("reload accepted")
@@ -403,8 +452,10 @@ func (t *target) verify(ctx context.Context) phase {
 	ctx = context.WithoutCancel(ctx)
 	err := t.proof(ctx)
 	if err == nil {
+		t.refused = 0
 		return t.confirm
 	}
+	t.refused++
 	err = errors.Join(err, t.restoreGood())
 	if _, again := t.conf.Driver.Reload(ctx); again != nil {
 		err = errors.Join(err, again)

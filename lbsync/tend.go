@@ -52,7 +52,7 @@ func (s *service) decide(ctx context.Context, probes *sync.WaitGroup) (next time
 // observe parses the view and shows it to the guard.
 func (s *service) observe(ctx context.Context) {
 	s.mu.Lock()
-	if !s.listed {
+	if !s.listed || !s.view.fresh && !s.conf.HostNames { // A host name's address may be another one.
 		s.mu.Unlock()
 		return
 	}

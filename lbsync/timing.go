@@ -62,6 +62,14 @@ func (t Timing) retry(failures int) time.Duration {
 	return pause - rand.N(pause/10+1)
 }
 
+// maxRefusal bounds the pause after reloads that were refused.
+const maxRefusal = 5 * time.Minute
+
+// refusal returns the pause after so many refused reloads in a row, at least 1.
+func (t Timing) refusal(refused int) time.Duration {
+	return min(t.RetryMin<<min(refused-1, 16), maxRefusal)
+}
+
 // relist returns the time to the next listing without a reason, with a jitter of a tenth.
 func (t Timing) relist() time.Duration { return t.Relist - rand.N(t.Relist/10+1) }
 

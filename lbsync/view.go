@@ -1,15 +1,21 @@
 package lbsync
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // A view is the entries below a prefix as the registry has them, kept up to date by its changes, and why those that are
 // gone have gone. It is not synchronised.
 type view struct {
 	entries map[string]string
 	gone    map[string]cause // of keys that were here at the last take
+	fresh   bool             // whether anything is different since then
 }
 
-func newView() *view { return &view{entries: map[string]string{}, gone: map[string]cause{}} }
+func newView() *view {
+	return &view{entries: map[string]string{}, gone: map[string]cause{}, fresh: true}
+}
 
 // lacks tells whether a listing lacks an entry of the view.
 func (v *view) lacks(entries []Entry) bool {
@@ -34,6 +40,7 @@ func (v *view) replace(entries []Entry, changes []Change) {
 			v.gone[key] = causeUnknown
 		}
 	}
+	v.fresh = v.fresh || !maps.Equal(v.entries, now)
 	v.entries = now
 	for _, c := range changes {
 		v.explain(c)
@@ -48,11 +55,13 @@ func (v *view) apply(c Change) (changed, sure bool) {
 		old, there := v.entries[c.Key]
 		v.entries[c.Key] = c.Value
 		delete(v.gone, c.Key)
-		return !there || old != c.Value, true
+		changed = !there || old != c.Value
+		v.fresh = v.fresh || changed
+		return changed, true
 	case ChangeDeleted:
-		return v.remove(c.Key, causeDeleted), true
+		return v.remove(c, causeDeleted), true
 	case ChangeExpired:
-		return v.remove(c.Key, causeExpired), true
+		return v.remove(c, causeExpired), true
 	case ChangeNone:
 		return false, true
 	case ChangeOther:
@@ -60,26 +69,32 @@ func (v *view) apply(c Change) (changed, sure bool) {
 	return false, false
 }
 
-// remove takes out a key and all below it.
-func (v *view) remove(key string, why cause) bool {
-	if _, there := v.entries[key]; there {
+// remove takes out a key, or a directory and all below it.
+func (v *view) remove(c Change, why cause) bool {
+	removed := false
+	take := func(key string) {
 		delete(v.entries, key)
 		v.gone[key] = why
-		return true
+		removed = true
 	}
-	below := key + "/"
-	if key == "" {
-		below = ""
-	}
-	removed := false
-	for k := range v.entries {
-		if strings.HasPrefix(k, below) {
-			delete(v.entries, k)
-			v.gone[k] = why
-			removed = true
+	if !c.Dir {
+		if _, there := v.entries[c.Key]; there {
+			take(c.Key)
+		}
+	} else {
+		for key := range v.entries {
+			if isBelow(key, c.Key) {
+				take(key)
+			}
 		}
 	}
+	v.fresh = v.fresh || removed
 	return removed
+}
+
+// isBelow tells whether a key is below a directory; all are below the empty one.
+func isBelow(key, dir string) bool {
+	return dir == "" || len(key) > len(dir) && key[len(dir)] == '/' && strings.HasPrefix(key, dir)
 }
 
 // explain adds the reason why a key is missing that a listing has shown to be missing.
@@ -92,8 +107,14 @@ func (v *view) explain(c Change) {
 	case ChangeSet, ChangeNone, ChangeOther:
 		return
 	}
+	if _, missing := v.gone[c.Key]; missing {
+		v.gone[c.Key] = why
+	}
+	if !c.Dir {
+		return
+	}
 	for key := range v.gone {
-		if key == c.Key || c.Key == "" || strings.HasPrefix(key, c.Key+"/") {
+		if isBelow(key, c.Key) {
 			v.gone[key] = why
 		}
 	}
@@ -105,6 +126,6 @@ func (v *view) take() (entries []Entry, gone map[string]cause) {
 	for key, value := range v.entries {
 		entries = append(entries, Entry{Key: key, Value: value})
 	}
-	gone, v.gone = v.gone, map[string]cause{}
+	gone, v.gone, v.fresh = v.gone, map[string]cause{}, false
 	return entries, gone
 }

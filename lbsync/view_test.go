@@ -15,6 +15,10 @@ func set(key, value string) Change {
 
 func removal(kind ChangeKind, key string) Change { return Change{Kind: kind, Entry: Entry{Key: key}} }
 
+func removedDir(kind ChangeKind, key string) Change {
+	return Change{Kind: kind, Entry: Entry{Key: key}, Dir: true}
+}
+
 func TestViewApply(t *testing.T) {
 	for _, tt := range []struct {
 		name          string
@@ -28,9 +32,9 @@ func TestViewApply(t *testing.T) {
 		{"a new key", set("b", "2"), true, true, []string{"a", "b", "z/b", "z/c", "zz"}, nil},
 		{"a removal", removal(ChangeDeleted, "a"), true, true, []string{"z/b", "z/c", "zz"}, map[string]cause{"a": causeDeleted}},
 		{"an expiry", removal(ChangeExpired, "a"), true, true, []string{"z/b", "z/c", "zz"}, map[string]cause{"a": causeExpired}},
-		{"a directory", removal(ChangeExpired, "z"), true, true, []string{"a", "zz"}, map[string]cause{"z/b": causeExpired, "z/c": causeExpired}},
+		{"a directory", removedDir(ChangeExpired, "z"), true, true, []string{"a", "zz"}, map[string]cause{"z/b": causeExpired, "z/c": causeExpired}},
 		{
-			"all", removal(ChangeDeleted, ""), true, true, nil,
+			"all", removedDir(ChangeDeleted, ""), true, true, nil,
 			map[string]cause{"a": causeDeleted, "z/b": causeDeleted, "z/c": causeDeleted, "zz": causeDeleted},
 		},
 		{"an unknown key", removal(ChangeDeleted, "x"), false, true, []string{"a", "z/b", "z/c", "zz"}, nil},
@@ -65,7 +69,7 @@ func TestViewExplainsWhatAListingLacks(t *testing.T) {
 		t.Error("what is missing is not seen")
 	}
 	v.replace([]Entry{{"e", "1"}}, []Change{
-		set("a", "2"), removal(ChangeExpired, "a"), removal(ChangeDeleted, "c"), removal(ChangeDeleted, "e"),
+		set("a", "2"), removal(ChangeExpired, "a"), removedDir(ChangeDeleted, "c"), removal(ChangeDeleted, "e"),
 	})
 	_, why := v.take()
 	want := map[string]cause{"a": causeExpired, "b": causeUnknown, "c/d": causeDeleted}
@@ -88,7 +92,7 @@ func TestViewFollowsARegistry(t *testing.T) {
 			case 1:
 				delete(want, "c/a")
 				delete(want, "c/b")
-				v.apply(removal(ChangeExpired, "c"))
+				v.apply(removedDir(ChangeExpired, "c"))
 			default:
 				value := rapid.SampledFrom([]string{"1", "2"}).Draw(t, "value")
 				want[key] = value

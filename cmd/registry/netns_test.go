@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -11,7 +13,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -27,15 +28,9 @@ import (
 // the registry. What must hold is checked from the clients' side, see [labCheck].
 //
 // The scenarios wait far more than they compute, so more of them run at once than
-// -parallel says. They need root; ROLLCALL_NO_NETNS leaves them out.
+// -parallel says. They need root.
 func TestNetns(t *testing.T) {
 	t.Parallel()
-	if os.Getenv("ROLLCALL_NO_NETNS") != "" {
-		t.Skip("ROLLCALL_NO_NETNS is set")
-	}
-	if runtime.GOOS != "linux" {
-		t.Skip("there are network namespaces on Linux only")
-	}
 	var group errgroup.Group
 	group.SetLimit(labsAtOnce)
 	begin := func(run func() bool) {
@@ -139,7 +134,7 @@ func (l *lab) addNode(number int, name string) *labNode {
 func (l *lab) addNamespace(name string) {
 	l.t.Helper()
 	if err := runIP("netns", "add", name); err != nil {
-		l.t.Fatalf("no network namespace can be made, which needs root (ROLLCALL_NO_NETNS=1 leaves these tests out): %v", err)
+		l.t.Fatalf("no network namespace can be made, which needs root: %v", err)
 	}
 	l.t.Cleanup(func() {
 		if err := runIP("netns", "del", name); err != nil {

@@ -129,6 +129,7 @@ func TestServeFlagsTogether(t *testing.T) {
 		t.Errorf("other nodes reach the node at %v", got.PeerURLs)
 	}
 	checkAdvertised(t, s.base)
+	eventually(t, "ok\n", func() string { return answer(t, "GET", s.base+"/readyz", "") }) // A node with gossip looks for others first.
 	checkMaxBody(t, s.base)
 }
 

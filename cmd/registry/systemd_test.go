@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"rollcall/lbsync/lbtest"
 )
 
 const lbsyncUnit = "../../docs/systemd/rollcall-lbsync.service"
@@ -54,10 +56,7 @@ func TestUnitFitsTheCommand(t *testing.T) {
 
 // systemd finds nothing to say about the unit.
 func TestUnitIsValid(t *testing.T) {
-	analyze, err := exec.LookPath("systemd-analyze")
-	if err != nil {
-		t.Skip("systemd-analyze is not installed")
-	}
+	analyze := lbtest.Program(t, "systemd-analyze")
 	text, err := os.ReadFile(lbsyncUnit)
 	if err != nil {
 		t.Fatal(err)

@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rollcall/lbsync/lbtest"
 )
 
 // discovered is one line of what promtool finds.
@@ -22,10 +24,7 @@ type discovered struct {
 
 // Prometheus' own discovery reads the feed, and relabelling can use its labels.
 func TestPrometheusDiscovers(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		t.Skip("promtool is not installed")
-	}
+	promtool := lbtest.Program(t, "promtool")
 	server := httptest.NewServer(Handler(fixed(true, somePools()...)))
 	defer server.Close()
 	conf := filepath.Join(t.TempDir(), "prometheus.yml")

@@ -4,12 +4,14 @@ import (
 	"context"
 )
 
-// apply sends a plan's commands. It returns how many changed something, and why a reload has to finish the work. An
+// apply sends a plan's commands. It returns how many changed something, sweeps aside, and why a reload has to finish the work. An
 // error means that HAProxy cannot be talked with.
 func (p plan) apply(ctx context.Context, a asker, known *memory) (made int, reload []string, err error) {
 	for _, c := range p.changes {
 		n, refusal, err := c.apply(ctx, a)
-		made += n
+		if c.kind != sweep {
+			made += n
+		}
 		if err != nil {
 			return made, reload, err
 		}

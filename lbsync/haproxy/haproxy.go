@@ -76,6 +76,7 @@ type Driver struct {
 	// runtime is the stats socket, master the master's socket; nil for none.
 	runtime, master asker
 	known           *memory
+	old             map[int]oldWorker // by process id
 }
 
 // NewTarget makes a target of the syncer. It reads the template when there is one and renders samples, so that a template

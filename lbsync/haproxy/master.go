@@ -199,49 +199,6 @@ func awaitReload(ctx context.Context, master asker, before int) (int, error) {
 	}
 }
 
-// An oldWorker finishes connections with a former configuration.
-type oldWorker struct {
-	// sessions are the requests under way by server, where there are any.
-	sessions map[ref]int
-}
-
-// oldWorkers asks the master, when there is a socket of it. That the master or an old worker does not answer is no
-// failure: both come and go with every reload.
-func (d *Driver) oldWorkers(ctx context.Context) []oldWorker {
-	if d.master == nil {
-		return nil
-	}
-	procs, err := askMaster(ctx, d.master)
-	if err != nil {
-		return nil
-	}
-	workers := make([]oldWorker, len(procs.old))
-	for i, p := range procs.old {
-		workers[i].sessions = sessionsOf(ctx, d.master, p.pid)
-	}
-	return workers
-}
-
-func sessionsOf(ctx context.Context, master asker, pid int) map[ref]int {
-	reply, err := master.ask(ctx, fmt.Sprintf("@!%d %s", pid, askStat))
-	if err != nil {
-		return nil
-	}
-	var run running
-	if err := run.readStat(reply); err != nil {
-		return nil
-	}
-	sessions := map[ref]int{}
-	for _, servers := range run.backends {
-		for _, s := range servers {
-			if s.sessions > 0 {
-				sessions[s.ref] = s.sessions
-			}
-		}
-	}
-	return sessions
-}
-
 // A worker is one worker behind the master's socket, as an asker.
 type worker struct {
 	master asker

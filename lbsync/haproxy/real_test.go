@@ -200,3 +200,15 @@ func TestReloadThatDoesNothingIsNoticed(t *testing.T) {
 func (r *rig) failures(step lbsync.Step) uint64 {
 	return r.syncer.Stats().Targets[0].Failures[step]
 }
+
+// When the servers that are not backups are out, all backups share the traffic.
+func TestBackupsShareTheTraffic(t *testing.T) {
+	r := newRig(t)
+	r.registry.Set(prefix, "fe1", "127.0.0.2:"+lbtest.FreePort(t))
+	for _, name := range []string{"one", "two", "three"} {
+		b := lbtest.NewBackend(t, name, "127.0.0.3")
+		r.registry.Set(prefix, name, `{"addr":"`+b.Addr+`","backup":true}`)
+	}
+	r.start(t)
+	lbtest.Eventually(t, 10*time.Second, "all backups get traffic", func() bool { return r.only(t, "one", "two", "three") })
+}

@@ -58,16 +58,23 @@ func FreePort(t *testing.T) string {
 
 // Get asks for / at 127.0.0.1:port on a new connection, and returns the answer's body, or "" and the status or error.
 func Get(ctx context.Context, port string, header ...string) (body, trouble string) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	host := ""
+	if len(header) > 0 {
+		host = header[0]
+	}
+	return get(ctx, port, 2*time.Second, host)
+}
+
+// get is Get with a time-out; an empty host is that of the address.
+func get(ctx context.Context, port string, timeout time.Duration, host string) (body, trouble string) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/", http.NoBody)
 	if err != nil {
 		return "", err.Error()
 	}
 	req.Close = true
-	if len(header) > 0 {
-		req.Host = header[0]
-	}
+	req.Host = host
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return "", err.Error()

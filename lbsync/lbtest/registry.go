@@ -19,6 +19,7 @@ type Registry struct {
 	history  []change
 	oldest   uint64 // changes up to this index are forgotten
 	reports  map[string]string
+	puts     int
 	failures map[string]error
 	changed  chan struct{} // closed at the next change; nil while nobody waits
 	lists    int
@@ -78,6 +79,13 @@ func (r *Registry) Reports() map[string]string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return maps.Clone(r.reports)
+}
+
+// Puts counts what was put.
+func (r *Registry) Puts() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.puts
 }
 
 func (r *Registry) change(prefix string, c lbsync.Change) {
@@ -166,5 +174,6 @@ func (r *Registry) Put(_ context.Context, key, value string, _ time.Duration) er
 		r.reports = map[string]string{}
 	}
 	r.reports[key] = value
+	r.puts++
 	return nil
 }

@@ -2,8 +2,6 @@ package lbtest
 
 import (
 	"context"
-	"io"
-	"net/http"
 	"sync"
 	"testing"
 	"time"
@@ -27,32 +25,11 @@ func StartVisits(t *testing.T, port string) *Visits {
 	go func() {
 		defer close(v.done)
 		for tick := time.NewTicker(5 * time.Millisecond); ctx.Err() == nil; <-tick.C {
-			v.add(visit(context.WithoutCancel(ctx), port)) // The last one is finished.
+			v.add(get(context.WithoutCancel(ctx), port, 15*time.Second, "")) // The last one is finished.
 		}
 	}()
 	t.Cleanup(func() { cancel(); <-v.done })
 	return v
-}
-
-// visit is Get with a time-out that no busy machine reaches.
-func visit(ctx context.Context, port string) (body, trouble string) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+port+"/", http.NoBody)
-	if err != nil {
-		return "", err.Error()
-	}
-	req.Close = true
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err.Error()
-	}
-	defer func() { _ = resp.Body.Close() }() // It has been read.
-	text, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return "", resp.Status
-	}
-	return string(text), ""
 }
 
 func (v *Visits) add(body, trouble string) {
