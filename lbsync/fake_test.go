@@ -200,17 +200,7 @@ func (r *rig) renew(t *testing.T) *lbsync.Syncer {
 func (r *rig) start(t *testing.T) (stop func()) {
 	t.Helper()
 	s := r.renew(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	stop = func() { cancel(); <-done }
-	t.Cleanup(stop)
-	return stop
+	return lbtest.Run(t, s)
 }
 
 func (r *rig) once(t *testing.T) error {

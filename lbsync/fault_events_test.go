@@ -29,15 +29,7 @@ func (r *rig) runService(t *testing.T, source lbsync.Source, conf lbsync.Service
 		t.Fatal(err)
 	}
 	r.log, r.syncer = log, s
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	lbtest.Run(t, s)
 }
 
 // poolText is what the balancer runs for those hosts.
@@ -233,15 +225,7 @@ func TestOneOfTwoBalancersIsBroken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	lbtest.Run(t, s)
 	for h, step := range []lbsync.Step{lbsync.StepRender, lbsync.StepCheck, lbsync.StepReload, lbsync.StepVerify} {
 		bad.breakAt(step, errBroken)
 		good.setHost(h + 1)

@@ -61,15 +61,7 @@ func (p *pair) syncer(t *testing.T) *lbsync.Syncer {
 func (p *pair) start(t *testing.T) *lbsync.Syncer {
 	t.Helper()
 	s := p.syncer(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	lbtest.Run(t, s)
 	return s
 }
 

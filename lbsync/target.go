@@ -401,7 +401,8 @@ func (t *target) dropCheck() {
 		return
 	}
 	t.stopCheck()
-	<-t.checking
+	err := <-t.checking
+	t.log.Debug("check given up", "error", err)
 	t.checking = nil
 	_ = os.Remove(t.candidate) // As in checked.
 }

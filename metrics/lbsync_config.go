@@ -6,7 +6,7 @@ import "github.com/prometheus/client_golang/prometheus"
 type LbsyncReloads struct {
 	// Success counts the reloads after which a new configuration is in use, Failure those that changed nothing.
 	Success, Failure uint64
-	// LastOK tells whether the latest one was a success; without any, that is so since the start.
+	// LastOK tells whether the latest one was a success; without any, whether all was right at the start.
 	LastOK bool
 }
 

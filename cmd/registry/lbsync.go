@@ -108,27 +108,33 @@ func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
 	return s.Run(ctx, reload)
 }
 
-// loadSyncer makes what keeps the targets of a file.
+// loadSyncer makes what keeps the targets of a file, for one round.
 func loadSyncer(path string, log *slog.Logger) (*lbsync.Syncer, error) {
 	cfg, err := lbsync.LoadConfig(path)
 	if err != nil {
 		return nil, err
 	}
-	return newSyncer(cfg, log)
+	return newSyncer(cfg, log, nil)
 }
 
 // newSyncer makes the targets of a configuration and what keeps them.
-func newSyncer(cfg *lbsync.Config, log *slog.Logger) (*lbsync.Syncer, error) {
+func newSyncer(cfg *lbsync.Config, log *slog.Logger, templates *keptTemplates) (*lbsync.Syncer, error) {
 	var targets []lbsync.Target
 	for _, conf := range cfg.HAProxy {
-		t, err := haproxy.NewTarget(conf, haproxy.Options{RunAs: haproxy.DefaultRunAs()})
+		t, err := templates.target(conf.Config, conf.Template, func(template string) (lbsync.Target, error) {
+			conf.Template = template
+			return haproxy.NewTarget(conf, haproxy.Options{RunAs: haproxy.DefaultRunAs()})
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", conf.Config, err)
 		}
 		targets = append(targets, t)
 	}
 	for _, conf := range cfg.Nginx {
-		t, err := nginx.NewTarget(conf, nginx.Options{})
+		t, err := templates.target(conf.Config, conf.Template, func(template string) (lbsync.Target, error) {
+			conf.Template = template
+			return nginx.NewTarget(conf, nginx.Options{})
+		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", conf.Config, err)
 		}

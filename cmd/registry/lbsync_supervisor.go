@@ -47,9 +47,11 @@ type lbsyncInstance struct {
 func newSupervisor(ctx context.Context, o supervisorOptions) (*supervisor, error) {
 	s := &supervisor{supervisorOptions: o, reloads: metrics.LbsyncReloads{LastOK: true}}
 	var err error
-	if s.current, err = s.load(); err != nil {
+	templates := &keptTemplates{log: o.log, standIn: true}
+	if s.current, err = s.load(templates); err != nil {
 		return nil, err
 	}
+	s.reloads.LastOK = !templates.stoodIn
 	if listen := s.current.cfg.Listen; listen != "" {
 		var lc net.ListenConfig
 		if s.listener, err = lc.Listen(ctx, "tcp", listen); err != nil {
@@ -59,13 +61,14 @@ func newSupervisor(ctx context.Context, o supervisorOptions) (*supervisor, error
 	return s, nil
 }
 
-// load makes an instance of the files as they are now.
-func (s *supervisor) load() (lbsyncInstance, error) {
+// load makes an instance of the files as they are now, and keeps copies of the templates.
+func (s *supervisor) load(templates *keptTemplates) (lbsyncInstance, error) {
 	cfg, err := lbsync.LoadConfig(s.path, s.config...)
 	if err != nil {
 		return lbsyncInstance{}, err
 	}
-	syncer, err := newSyncer(cfg, s.log)
+	templates.dir = cfg.StateDir
+	syncer, err := newSyncer(cfg, s.log, templates)
 	return lbsyncInstance{cfg, syncer}, err
 }
 
@@ -158,7 +161,7 @@ func (s *supervisor) runCurrent(ctx context.Context, reload <-chan os.Signal) (n
 		case err := <-ended:
 			return lbsyncInstance{}, err
 		case <-reload:
-			next, err := s.load()
+			next, err := s.load(&keptTemplates{log: s.log})
 			s.note(next, err)
 			if err != nil {
 				continue

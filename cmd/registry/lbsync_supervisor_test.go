@@ -127,6 +127,33 @@ func wantMetrics(t *testing.T, url string, lines ...string) {
 	}
 }
 
+// A template that is bad at the start is replaced by the last good one; without one lbsync does not start.
+func TestSupervisorStartsWithTheLastGoodTemplate(t *testing.T) {
+	d := newSupervisedDir(t, endpoints(startNode(t, http.StatusOK, listingOfTwo)))
+	d.write(t, "lbsync.yaml", d.yaml+"state_dir: "+d.file("state")+"\n")
+	t.Run("good", func(t *testing.T) {
+		runSupervisor(t, d)
+		d.has(t, "haproxy.cfg", "# one\n# 10.0.1.1:8080\n")
+	})
+	d.write(t, "haproxy.tmpl", "{{.Nothing")
+	if err := os.Remove(d.file("haproxy.cfg")); err != nil {
+		t.Fatal(err)
+	}
+	s, log, reload := runSupervisor(t, d)
+	d.has(t, "haproxy.cfg", "# one\n# 10.0.1.1:8080\n")
+	url := "http://" + s.addr()
+	wantMetrics(t, url, "rollcall_lbsync_config_last_reload_success 0", `rollcall_lbsync_config_reloads_total{result="failure"} 0`)
+	if !log.Has("template refused, the last good one is used", "haproxy.tmpl") {
+		t.Error("the log is silent")
+	}
+	reload() // A reload has the former configuration to go back to, and says so.
+	wantMetrics(t, url, `rollcall_lbsync_config_reloads_total{result="failure"} 1`)
+	d.write(t, "haproxy.tmpl", "# two\n{{range .Pools}}{{range .Servers}}# {{.Address}}\n{{end}}{{end}}")
+	reload()
+	d.has(t, "haproxy.cfg", "# two\n# 10.0.1.1:8080\n")
+	wantMetrics(t, url, "rollcall_lbsync_config_last_reload_success 1")
+}
+
 func TestSupervisorNeedsAGoodStart(t *testing.T) {
 	for name, spoil := range map[string]func(*lbsyncDir){
 		"template": func(d *lbsyncDir) { d.write(t, "haproxy.tmpl", "{{") },

@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,17 +143,7 @@ func (r *faultRig) new(t *testing.T) *lbsync.Syncer {
 func (r *faultRig) start(t *testing.T) (stop func()) {
 	t.Helper()
 	s := r.new(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	stop = func() { cancel(); <-done }
-	t.Cleanup(stop)
-	return stop
+	return lbtest.Run(t, s)
 }
 
 // serves waits until exactly those get traffic.

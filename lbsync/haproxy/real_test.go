@@ -1,7 +1,6 @@
 package haproxy
 
 import (
-	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -86,15 +85,7 @@ func (r *rig) start(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- r.syncer.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	lbtest.Run(t, r.syncer)
 }
 
 func TestServersComeAndGo(t *testing.T) {

@@ -1,7 +1,6 @@
 package nginx
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,7 +81,7 @@ func TestFaultKilled(t *testing.T) {
 			r.registry.Set(prefix, "fe", addrs[name])
 			s := faultSyncer(t, r.dir, r.conf.Verify, &r.registry, "")
 			began := time.Now()
-			stop := goRun(t, s)
+			stop := lbtest.Run(t, s)
 			lbtest.Eventually(t, patience, name+" gets traffic", func() bool { return r.only(t, name) })
 			took = append(took, time.Since(began))
 			lbtest.Eventually(t, patience, "the target is in sync", func() bool { return s.Stats().Targets[0].InSync })
@@ -99,22 +98,6 @@ func TestFaultKilled(t *testing.T) {
 	if slices.Sort(took); took[len(took)/2] > 3*time.Second {
 		t.Errorf("the right servers after %v", took)
 	}
-}
-
-// goRun runs a Syncer until the test ends or the returned function is called.
-func goRun(t *testing.T, s *lbsync.Syncer) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if err := s.Run(ctx); err != nil {
-			t.Error(err)
-		}
-	}()
-	stop = func() { cancel(); <-done }
-	t.Cleanup(stop)
-	return stop
 }
 
 // reloads counts those that faultSyncers have asked for.
@@ -137,7 +120,7 @@ func TestFaultFile(t *testing.T) {
 	one, two := lbtest.NewBackend(t, "one", "127.0.0.2"), lbtest.NewBackend(t, "two", "127.0.0.3")
 	r.registry.Set(prefix, "fe", one.Addr)
 	s := faultSyncer(t, r.dir, r.conf.Verify, &r.registry, "")
-	goRun(t, s)
+	lbtest.Run(t, s)
 	serves := func(name string) {
 		t.Helper()
 		lbtest.Eventually(t, patience, name+" gets traffic", func() bool { return r.only(t, name) })
