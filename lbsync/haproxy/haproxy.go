@@ -76,6 +76,7 @@ type Driver struct {
 	// runtime is the stats socket, master the master's socket; nil for none.
 	runtime, master asker
 	known           *memory
+	latest          rendering
 	old             map[int]oldWorker // by process id
 }
 

@@ -21,7 +21,7 @@ const liveTimeout = 30 * time.Second
 // the socket, nothing is running. When the structure differs, so that a reload will come, the servers are brought to
 // the file all the same: the reload may fail, and the old worker serves some clients for a while after it.
 func (d *Driver) Live(ctx context.Context, file []byte) (lbsync.Live, error) {
-	want := parseFile(file)
+	want := d.modelOf(file)
 	if d.runtime == nil || want.marker == "" {
 		return lbsync.Live{Blind: true}, nil
 	}
@@ -99,7 +99,7 @@ func (d *Driver) hot(want *model, run *running) bool {
 
 // Plan says what Live would do.
 func (d *Driver) Plan(ctx context.Context, file []byte) (lbsync.Plan, error) {
-	want := parseFile(file)
+	want := d.modelOf(file)
 	if d.runtime == nil || want.marker == "" {
 		return lbsync.Plan{}, nil
 	}

@@ -81,27 +81,61 @@ func loadTemplate(path string) (*template.Template, string, error) {
 // noGeneration stands for the generation while it is not known.
 const noGeneration = "0000000000000000"
 
+// A rendering is a file, taken apart, with the generation in it.
+type rendering struct {
+	generation string
+	text       []byte
+	model      *model
+}
+
 // Render writes the file. Servers that run have the ids with which they run, as the latest Live has seen.
+//
+// The generation follows from the file without it. Most changes leave the structure alone, so the latest generation is
+// tried first: where it gives the latest structure again, it is right.
 func (d *Driver) Render(pools []lbsync.Pool) ([]byte, error) {
 	view := View{Generation: noGeneration, Bind: d.bind, RunAs: d.options.RunAs, RuntimeSocket: d.conf.RuntimeSocket}
 	for _, p := range pools {
 		view.Pools = append(view.Pools, newPool(p, d.known.ids))
 	}
-	draft, err := d.execute(view)
+	if d.latest.model != nil {
+		again, err := d.renderAs(d.latest.generation, view)
+		if err == nil && bytes.Equal(again.model.structure, d.latest.model.structure) {
+			d.latest = again
+			return again.text, nil
+		}
+	}
+	draft, err := d.renderAs(noGeneration, view)
 	if err != nil {
 		return nil, err
 	}
-	view.Generation = d.generation(draft)
-	return d.execute(view)
+	d.latest, err = d.renderAs(d.generation(draft.model), view)
+	return d.latest.text, err
+}
+
+func (d *Driver) renderAs(generation string, view View) (rendering, error) {
+	view.Generation = generation
+	text, err := d.execute(view)
+	if err != nil {
+		return rendering{}, err
+	}
+	return rendering{generation: generation, text: text, model: parseFile(text)}, nil
+}
+
+// modelOf takes a rendered file apart, which the latest one is already.
+func (d *Driver) modelOf(file []byte) *model {
+	if d.latest.model != nil && bytes.Equal(file, d.latest.text) {
+		return d.latest.model
+	}
+	return parseFile(file)
 }
 
 // generation is the hash of the structure and of the template: a template with other options for its servers makes no
 // other structure, and wants to be loaded all the same.
-func (d *Driver) generation(draft []byte) string {
+func (d *Driver) generation(draft *model) string {
 	hash := sha256.New()
 	_, _ = hash.Write([]byte(d.source)) // A hash never fails.
 	_, _ = hash.Write([]byte{0})
-	_, _ = hash.Write(parseFile(draft).structure)
+	_, _ = hash.Write(draft.structure)
 	return hex.EncodeToString(hash.Sum(nil)[:8])
 }
 
