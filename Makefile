@@ -74,20 +74,20 @@ audit: ## Look for code that nothing uses and for known vulnerabilities; needs v
 
 bench: build ## Compare speed and memory with etcd and a bare handler; prints a table. Then bench-cluster.
 	@.ci/install-tools $(BENCH_TOOLS)
-	@$(GO) build -trimpath -o bin/bench ./registry/httpapi/bench
+	@$(GO) build -trimpath -o bin/bench ./cmd/registry/bench/httpapi
 	@mkdir -p .cache
 	@bin/bench -registry bin/registry -dir .cache $(BENCHFLAGS)
 	@$(MAKE) --no-print-directory bench-cluster
 
 bench-cluster: build ## Measure replication between three nodes, beside three of etcd; prints a table.
 	@.ci/install-tools $(BENCH_TOOLS)
-	@$(GO) build -trimpath -o bin/cluster-bench ./gossip/bench
+	@$(GO) build -trimpath -o bin/cluster-bench ./cmd/registry/bench/cluster
 	@mkdir -p .cache
 	@bin/cluster-bench -registry bin/registry -dir .cache $(CLUSTERBENCHFLAGS)
 
 bench-lbsync: build ## Measure lbsync with real balancers under load, beside confd's way of working; prints a table.
 	@.ci/install-tools $(LBSYNC_TOOLS)
-	@$(GO) build -trimpath -o bin/lbsync-bench ./lbsync/bench
+	@$(GO) build -trimpath -o bin/lbsync-bench ./cmd/registry/bench/lbsync
 	@bin/lbsync-bench -registry bin/registry $(LBSYNCBENCHFLAGS)
 
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"rollcall/cmd/registry/bench/kit"
+)
+
+const (
+	// maxLarge is how many active servers HAProxy's round robin takes.
+	maxLarge = 4095
+	// largeLimit is for one change to be applied.
+	largeLimit = 15 * time.Second
+
+	largeBoundHAProxy = 100
+	largeBoundNginx   = 500
+)
+
+// runLarge is the row of a large pool: how long one more host takes, from the PUT to the balancer's own word.
+func runLarge(ctx context.Context, b *bench, rep *report) error {
+	port, err := b.ports.Free(ctx)
+	if err != nil {
+		return err
+	}
+	all := addresses(1, b.large+b.steps, port)
+	r, err := b.newRig(ctx, setting{name: "large", addrs: all[:b.large], port: port})
+	if err != nil {
+		return err
+	}
+	defer r.stop()
+	results := []result{{balancer: balancer{name: nameHAProxy}}, {balancer: balancer{name: nameNginx}}}
+	for _, addr := range all[b.large:] {
+		if err := kit.Pause(ctx, b.calm); err != nil {
+			return err
+		}
+		if err := r.addOne(ctx, addr, results); err != nil {
+			return err
+		}
+	}
+	work := fmt.Sprintf("one host more than %d", b.large)
+	for i, bound := range []float64{largeBoundHAProxy, largeBoundNginx} {
+		of, joins := results[i].balancer.name, results[i].joins
+		rep.add(figure{work, of, fmt.Sprintf("in the pool, p50 of %d, ms", len(joins)), kit.AtMost(bound), percentile(joins, 50)},
+			figure{work, of, "p99, ms", kit.AtMost(bound), percentile(joins, 99)})
+	}
+	return nil
+}
+
+// addOne registers a host and waits until both balancers have it.
+func (r *rig) addOne(ctx context.Context, addr string, results []result) error {
+	known, err := r.nginx.generation(ctx)
+	if err != nil {
+		return err
+	}
+	at := time.Now()
+	if err := r.registry.put(ctx, addr, 0); err != nil {
+		return err
+	}
+	var group errgroup.Group
+	for i, serves := range []func() (bool, error){
+		func() (bool, error) { return r.haproxy.serves(ctx, addr) },
+		func() (bool, error) { return r.nginx.serves(ctx, addr, known) },
+	} {
+		group.Go(func() error {
+			what := "one more host in " + results[i].balancer.name
+			err := pollUntil(ctx, 5*time.Millisecond, largeLimit, what, serves)
+			results[i].joins = append(results[i].joins, time.Since(at))
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
+	}
+	return nil
+}
