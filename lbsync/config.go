@@ -79,7 +79,7 @@ type TimingConfig struct {
 
 // PaceConfig bounds the reloads of one balancer.
 type PaceConfig struct {
-	// MinGap is the shortest time from the end of a reload to the beginning of the next.
+	// MinGap is the shortest time from the end of a reload to the beginning of the next. Default 1 s, for nginx 800 ms.
 	MinGap *Duration `yaml:"min_gap"`
 	// PerMinute is how many reloads there may be within a minute.
 	PerMinute int `yaml:"per_minute"`

@@ -32,6 +32,9 @@ const (
 	checkTimeout = 10 * time.Second
 	// reloadTimeout is for a command that only sends a signal, perhaps through systemctl.
 	reloadTimeout = 20 * time.Second
+	// minGap is the default pause between two reloads. With the longest jitter and a slow reload, a change in the middle of
+	// many is served within 1.5 s.
+	minGap = 800 * time.Millisecond
 )
 
 // Options are what a Driver needs besides its target's configuration. The zero value is ready for use.
@@ -73,7 +76,7 @@ func NewTarget(conf lbsync.Nginx, o Options) (lbsync.Target, error) {
 		return lbsync.Target{}, err
 	}
 	return lbsync.Target{
-		Config: conf.Config, Services: conf.Services, Driver: d, Zone: conf.Zone, Pace: conf.Pace.Pace(lbsync.Pace{}),
+		Config: conf.Config, Services: conf.Services, Driver: d, Zone: conf.Zone, Pace: conf.Pace.Pace(lbsync.Pace{MinGap: minGap}),
 	}, nil
 }
 
