@@ -40,11 +40,11 @@ func ttlScenarios() []Scenario {
 			Next("w"), Next("w"), Next("w"), Next("w"), Next("w"), Next("w"), Next("w"), Next("w"), Next("w"),
 		}},
 		{Name: "a longer ttl outlives the first", Facts: []int{11, 24}, Steps: []Step{
-			Put("/a", "value=1&ttl=1"), Put("/a", "value=1&ttl=100"), Put("/b", "value=1&ttl=1"), Put("/b?prevExist=true", "value=1"),
-			Put("/c", "value=1&ttl=1"), Put("/c?refresh=true&prevExist=true", "ttl=100"), Put("/d", "value=1&ttl=1"), Delete("/d"), Put("/d", "value=2"),
-			Put("/e", "value=1&ttl=1"), Put("/e", "dir=true"), Put("/f", "dir=true&ttl=1"), Put("/f?prevExist=true", "dir=true"),
-			Put("/p/x", "value=1&ttl=1"), Delete("/p?recursive=true"), Put("/p/x", "value=2"),
-			Put("/end", "value=1&ttl=1"), gone("/end"), Get("/?recursive=true&sorted=true"),
+			Put("/a", "value=1&ttl=3"), Put("/a", "value=1&ttl=100"), Put("/b", "value=1&ttl=3"), Put("/b?prevExist=true", "value=1"),
+			Put("/c", "value=1&ttl=3"), Put("/c?refresh=true&prevExist=true", "ttl=100"), Put("/d", "value=1&ttl=3"), Delete("/d"), Put("/d", "value=2"),
+			Put("/e", "value=1&ttl=3"), Put("/e", "dir=true"), Put("/f", "dir=true&ttl=3"), Put("/f?prevExist=true", "dir=true"),
+			Put("/p/x", "value=1&ttl=3"), Delete("/p?recursive=true"), Put("/p/x", "value=2"),
+			Put("/end", "value=1&ttl=3"), gone("/end"), Get("/?recursive=true&sorted=true"),
 		}},
 		{Name: "children of a directory with a shorter life", Facts: []int{24}, Steps: []Step{
 			Put("/d", "dir=true&ttl=4"), Put("/d/x", "value=1&ttl=1"), Watch("w", "/d?wait=true&recursive=true&stream=true"),
@@ -81,11 +81,11 @@ func refreshScenarios() []Scenario {
 			Watch("h", "/a?wait=true&waitIndex={r}"), Next("h"), Watch("q", "/?wait=true&recursive=true&waitIndex={t}"), Next("q"),
 		}},
 		{Name: "refresh moves the deadline", Facts: []int{24, 25}, Steps: []Step{
-			Put("/a", "value=1&ttl=1"), Put("/b", "value=1&ttl=1"), Put("/a?refresh=true&prevExist=true", "ttl=3"), gone("/b"), Get("/a"), gone("/a"),
+			Put("/a", "value=1&ttl=3"), Put("/b", "value=1&ttl=3"), Put("/a?refresh=true&prevExist=true", "ttl=6"), gone("/b"), Get("/a"), gone("/a"),
 			Put("/d", "dir=true&ttl=100"), Put("/d?refresh=true&prevExist=true", "ttl=1"), gone("/d"),
 		}},
 		{Name: "expiry after a renewal", Facts: []int{6, 24}, Steps: []Step{
-			Put("/a", "value=1&ttl=1"), Put("/a", "value=1&ttl=1").As("b"), Put("/r", "value=1&ttl=1"), Put("/r?refresh=true&prevExist=true", "ttl=1").As("r"),
+			Put("/a", "value=1&ttl=3"), Put("/a", "value=1&ttl=3").As("b"), Put("/r", "value=1&ttl=100"), Put("/r?refresh=true&prevExist=true", "ttl=1").As("r"),
 			gone("/r"), gone("/a"), Watch("w", "/a?wait=true&waitIndex={b+1}"), Next("w"), Watch("v", "/r?wait=true&waitIndex={r}"), Next("v"), Get("/"),
 		}},
 		{Name: "renewals and their events", Facts: []int{1, 45}, Steps: []Step{
