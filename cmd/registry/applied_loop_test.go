@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,15 +33,8 @@ type loop struct {
 func newLoop(t *testing.T) loop {
 	t.Helper()
 	l := loop{fleet: newFleet(t), dir: t.TempDir()}
-	free, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := free.Addr().String()
+	address := freeAddress(t)
 	l.status = "http://" + address
-	if err := free.Close(); err != nil {
-		t.Fatal(err)
-	}
 	text := strings.NewReplacer("ENDPOINT", l.url, "LISTEN", address, "DIR", l.dir).Replace(loopConfig)
 	path := filepath.Join(l.dir, "lbsync.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"rollcall/lbsync/lbtest"
 	"rollcall/registry/client"
 )
 
@@ -40,12 +41,7 @@ func runDemo(t *testing.T, args ...string) (p process, text, balance string) {
 // freeAddress is a loopback address where nobody listens.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
+	return "127.0.0.1:" + lbtest.FreePort(t)
 }
 
 // ends stops the demo and checks that it leaves nothing.

@@ -61,12 +61,7 @@ func TestServeReleasesItsPorts(t *testing.T) {
 	defer taken.Close()
 	d := newSupervisedDir(t, "")
 	d.write(t, "lbsync.yaml", strings.Replace(d.yaml, "127.0.0.1:0", taken.Addr().String(), 1))
-	free, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := free.Addr().String()
-	free.Close()
+	listen := freeAddress(t)
 	for range 2 {
 		_, err = newNode(t.Context(), nodeConfig{name: "dot", listen: listen, lbsync: d.file("lbsync.yaml")}, "v1", slog.New(slog.DiscardHandler))
 		if err == nil || !strings.Contains(err.Error(), taken.Addr().String()) {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"rollcall/lbsync/lbtest/ports"
 )
 
 // Backend is a web server that answers with its name.
@@ -47,13 +49,11 @@ func NewBackend(t *testing.T, name, ip string) *Backend {
 // FreePort returns a port of 127.0.0.1 that nothing listens on.
 func FreePort(t *testing.T) string {
 	t.Helper()
-	var lc net.ListenConfig
-	listener, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := ports.Free(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = listener.Close() }() // Only the number is wanted.
-	return strconv.Itoa(listener.Addr().(*net.TCPAddr).Port)
+	return strconv.Itoa(int(port))
 }
 
 // Get asks for / at 127.0.0.1:port on a new connection, and returns the answer's body, or "" and the status or error.

@@ -34,12 +34,11 @@ type bench struct {
 	progress io.Writer
 	work     string // directory of this run
 	clock    clock
-	ports    *kit.Ports
 }
 
 // newBench finds the programs and makes the directories, so that a row fails only for reasons of its own.
 func newBench(o options, progress io.Writer) (*bench, error) {
-	b := &bench{options: o, progress: progress, clock: newClock(time.Now()), ports: kit.NewPorts()}
+	b := &bench{options: o, progress: progress, clock: newClock(time.Now())}
 	if err := kit.Find("make bench-cluster", &b.registry, &b.etcd, &b.wrk); err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -50,7 +52,7 @@ func (b *bench) newSite(ctx context.Context, name string) (site, error) {
 	}
 	s := site{name: name, dir: dir}
 	for _, addr := range []*string{&s.client, &s.peer, &s.pprof} {
-		if *addr, err = b.ports.FreeAddr(ctx); err != nil {
+		if *addr, err = ports.FreeAddr(ctx); err != nil {
 			return site{}, err
 		}
 	}

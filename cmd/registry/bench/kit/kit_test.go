@@ -84,18 +84,6 @@ func TestMarkdown(t *testing.T) {
 	}
 }
 
-func TestPorts(t *testing.T) {
-	p := NewPorts()
-	seen := map[uint16]bool{}
-	for range 20 {
-		port, err := p.Free(t.Context())
-		if err != nil || seen[port] || port < firstPort || port >= lastPort {
-			t.Errorf("%d, %v", port, err)
-		}
-		seen[port] = true
-	}
-}
-
 func TestPauseEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

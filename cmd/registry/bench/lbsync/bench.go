@@ -30,12 +30,11 @@ type bench struct {
 	options
 	progress io.Writer
 	work     string // directory of this run
-	ports    *kit.Ports
 }
 
 // newBench finds the programs and makes the directory, so that a row fails only for reasons of its own.
 func newBench(o options, progress io.Writer) (*bench, error) {
-	b := &bench{options: o, progress: progress, ports: kit.NewPorts()}
+	b := &bench{options: o, progress: progress}
 	if err := kit.Find("make bench-lbsync", &b.registry, &b.haproxy, &b.nginx); err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -101,7 +102,7 @@ type lineUp struct {
 }
 
 func (b *bench) newLineUp(ctx context.Context) (*lineUp, error) {
-	port, err := b.ports.Free(ctx)
+	port, err := ports.Free(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -30,7 +31,7 @@ const (
 // runDeaths is the row of hosts that die without a word: how long they stay in a balancer's pool, from the end of their
 // last heartbeat.
 func runDeaths(ctx context.Context, b *bench, rep *report) error {
-	port, err := b.ports.Free(ctx)
+	port, err := ports.Free(ctx)
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,7 @@ import (
 	"rollcall/cmd/registry/bench/kit"
 	"rollcall/lbsync"
 	driver "rollcall/lbsync/haproxy"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 // cliTimeout bounds one exchange with the master; a reload takes its socket away for some 50 ms.
@@ -29,7 +30,7 @@ type haproxy struct {
 // startHAProxy starts HAProxy with the file that lbsync would write for some hosts. Without sockets the file has no
 // runtime API.
 func (b *bench) startHAProxy(ctx context.Context, dir string, sockets bool, hosts []string) (*haproxy, error) {
-	addr, err := b.ports.FreeAddr(ctx)
+	addr, err := ports.FreeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}

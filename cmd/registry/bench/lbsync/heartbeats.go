@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -19,7 +20,7 @@ const (
 
 // runHeartbeats is the row of hosts that only say that they are still there, which is to cost lbsync next to nothing.
 func runHeartbeats(ctx context.Context, b *bench, rep *report) error {
-	port, err := b.ports.Free(ctx)
+	port, err := ports.Free(ctx)
 	if err != nil {
 		return err
 	}

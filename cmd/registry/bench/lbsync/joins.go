@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -23,7 +24,7 @@ const (
 // runJoins is the row of new hosts: how long until they get their first request, after calm and within a stream of
 // changes.
 func runJoins(ctx context.Context, b *bench, rep *report) error {
-	port, err := b.ports.Free(ctx)
+	port, err := ports.Free(ctx)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -22,7 +23,7 @@ const (
 
 // runLarge is the row of a large pool: how long one more host takes, from the PUT to the balancer's own word.
 func runLarge(ctx context.Context, b *bench, rep *report) error {
-	port, err := b.ports.Free(ctx)
+	port, err := ports.Free(ctx)
 	if err != nil {
 		return err
 	}

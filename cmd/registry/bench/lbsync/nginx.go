@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
+	"rollcall/lbsync/lbtest/ports"
 	driver "rollcall/lbsync/nginx"
 )
 
@@ -52,7 +53,7 @@ type nginx struct {
 func (b *bench) startNginx(ctx context.Context, dir string, verify bool, hosts []string) (*nginx, error) {
 	n := &nginx{dir: dir}
 	var err error
-	if n.addr, err = b.ports.FreeAddr(ctx); err != nil {
+	if n.addr, err = ports.FreeAddr(ctx); err != nil {
 		return nil, err
 	}
 	main := filepath.Join(dir, "nginx.conf")
@@ -62,7 +63,7 @@ func (b *bench) startNginx(ctx context.Context, dir string, verify bool, hosts [
 		Reload: lbsync.Command{b.nginx, "-s", "reload", "-p", dir, "-c", main},
 	}
 	if verify {
-		if n.conf.Verify, err = b.ports.FreeAddr(ctx); err != nil {
+		if n.conf.Verify, err = ports.FreeAddr(ctx); err != nil {
 			return nil, err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/cmd/registry/bench/kit"
+	"rollcall/lbsync/lbtest/ports"
 	"rollcall/registry/client"
 )
 
@@ -24,7 +25,7 @@ type registry struct {
 }
 
 func (b *bench) startRegistry(ctx context.Context, dir string) (*registry, error) {
-	addr, err := b.ports.FreeAddr(ctx)
+	addr, err := ports.FreeAddr(ctx)
 	if err != nil {
 		return nil, err
 	}

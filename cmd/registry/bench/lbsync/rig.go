@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"rollcall/lbsync"
+	"rollcall/lbsync/lbtest/ports"
 )
 
 const (
@@ -115,7 +116,7 @@ func (r *rig) startBalancers(ctx context.Context, b *bench, name string, ours bo
 }
 
 func (r *rig) startLbsync(ctx context.Context, b *bench) error {
-	listen, err := b.ports.FreeAddr(ctx)
+	listen, err := ports.FreeAddr(ctx)
 	if err != nil {
 		return err
 	}
