@@ -22,6 +22,7 @@ const (
 	CodeInvalidForm     Code = 210 // the form cannot be parsed, or is too large
 	CodeRefreshValue    Code = 211 // a value was given with refresh
 	CodeRefreshTTL      Code = 212 // refresh without a ttl
+	CodeNotKept         Code = 300 // the write is not on disk, or has not been done for that reason; the cause says which
 	CodeNotReady        Code = 301 // the node has yet to hear from the others; another may answer
 	CodeIndexCleared    Code = 401 // the history before this index is gone: list again
 )
@@ -41,6 +42,7 @@ var messages = map[Code]string{
 	CodeInvalidForm:     "Invalid POST form",
 	CodeRefreshValue:    "Value provided on refresh",
 	CodeRefreshTTL:      "A TTL must be provided on refresh",
+	CodeNotKept:         "Raft Internal Error",    // etcd's words for a write that was not committed
 	CodeNotReady:        "During Leader Election", // etcd's words for a server that cannot answer for a moment
 	CodeIndexCleared:    "The event in requested index is outdated and cleared",
 }
@@ -49,7 +51,7 @@ var messages = map[Code]string{
 func (c Code) String() string { return messages[c] }
 
 // Error is a refusal in the terms of the v2 API. A write that returns an Error
-// has changed nothing and used no index.
+// has changed nothing and used no index, except where [CodeNotKept] says so.
 type Error struct {
 	Code  Code
 	Cause string // what was in the way: a key, or what was compared with what

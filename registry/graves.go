@@ -18,8 +18,9 @@ func (g grave) isEmpty() bool { return g.entry == nil && g.cut == nil }
 // graves are the removals that are remembered, so that what they removed does not come
 // back with a node that has not heard of them. No lock of its own.
 type graves struct {
-	byKey btree.Map[Key, grave]
-	order graveHeap // those to be forgotten first on top; retired ones are passed over
+	byKey   btree.Map[Key, grave]
+	unsaved *unsaved  // is told what changes
+	order   graveHeap // those to be forgotten first on top; retired ones are passed over
 }
 
 func (g *graves) at(key Key) grave {
@@ -31,6 +32,7 @@ func (g *graves) at(key Key) grave {
 }
 
 func (g *graves) set(key Key, to grave) {
+	g.unsaved.bury(key, to)
 	if to.isEmpty() {
 		g.byKey.Delete(key)
 		return

@@ -28,6 +28,8 @@ type leases struct {
 	epoch   time.Time
 	heap    leaseHeap
 	orphans int
+	held    bool    // nothing ends
+	since   instant // and that since then
 }
 
 func (q *leases) instant(t time.Time) instant { return instant(t.Sub(q.epoch)) }
@@ -68,9 +70,19 @@ func (q *leases) disown(l *lease, gone bool) {
 	l.orphan = gone
 }
 
-// next returns when the queue wants to be looked at; false when it is empty.
+// hold lets no lease end until free.
+func (q *leases) hold(now time.Time) { q.held, q.since = true, q.instant(now) }
+
+// free lets leases end again, those in the queue later by the time they were held.
+func (q *leases) free(now time.Time) {
+	if q.held {
+		q.held, q.epoch = false, q.epoch.Add(now.Sub(q.time(q.since)))
+	}
+}
+
+// next returns when the queue wants to be looked at; false when it is empty or held.
 func (q *leases) next() (time.Time, bool) {
-	if len(q.heap) == 0 {
+	if len(q.heap) == 0 || q.held {
 		return time.Time{}, false
 	}
 	return q.time(q.heap[0].queued), true
@@ -78,7 +90,7 @@ func (q *leases) next() (time.Time, bool) {
 
 // isDue tells whether a lease may have run out at time now.
 func (q *leases) isDue(now time.Time) bool {
-	return len(q.heap) > 0 && q.heap[0].queued <= q.instant(now)
+	return len(q.heap) > 0 && !q.held && q.heap[0].queued <= q.instant(now)
 }
 
 // expired returns a lease that has run out at time now, the earliest first, or nil.

@@ -91,6 +91,7 @@ func (s *Store) outrunLocked(believed uint64) {
 		s.self.have++
 		r.seq = s.self.have
 		s.self.log.Set(r.seq, r)
+		s.unsaved.add(r.key, true)
 	}
 	s.tellNews()
 }

@@ -58,6 +58,7 @@ type Store struct {
 	news          chan struct{} // one slot: there may be something for peers
 	retention     time.Duration
 	log           *slog.Logger
+	journal       Journal // nil until Attach
 
 	// mu guards what follows. It is held for the time of one operation on memory;
 	// nothing waits under it, except Watch.mu, which is held as shortly.
@@ -82,6 +83,8 @@ type Store struct {
 
 	// mismatches counts comparisons in a row in which a peer with equal marks had other sums.
 	mismatches int
+	unsaved    *unsaved
+	care       care      // of the write under way
 	pruned     time.Time // when the authors were last looked through
 	delayed    []delayed // expiries that others may object to, in the order of their time
 }
@@ -110,9 +113,12 @@ func New(o Options) *Store {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
+	unsaved := newUnsaved()
 	s := &Store{
 		renewalEvents: o.RenewalEvents,
-		tree:          newTree(),
+		tree:          newTree(unsaved),
+		graves:        graves{unsaved: unsaved},
+		unsaved:       unsaved,
 		leases:        leases{epoch: time.Now()},
 		index:         newIndexes(o.Tag, o.AfterIndex, time.Now()),
 		watchQueue:    o.WatchQueue,

@@ -50,10 +50,11 @@ type tree struct {
 	dirs     int // without the root
 	leased   int // of both
 	rendered *budget
+	unsaved  *unsaved // is told what changes
 }
 
-func newTree() tree {
-	t := tree{root: &Node{Key: Root, dir: new(dir)}, rendered: new(budget)}
+func newTree(u *unsaved) tree {
+	t := tree{root: &Node{Key: Root, dir: new(dir)}, rendered: new(budget), unsaved: u}
 	t.rendered.left.Store(maxRenderedBytes)
 	return t
 }
@@ -126,6 +127,7 @@ func (t *tree) put(at place, node *Node) {
 		}
 	}
 	t.count(node, +1)
+	t.unsaved.put(at.node, node)
 	at.dir.entries.Set(node.Key.Name(), node) // at.name may be part of a request's memory
 	at.dir.changed()
 }
@@ -134,6 +136,7 @@ func (t *tree) put(at place, node *Node) {
 func (t *tree) remove(at place) {
 	walk(at.node, func(n *Node) {
 		t.count(n, -1)
+		t.unsaved.remove(n)
 		if n.IsDir() {
 			n.dir.dropSnapshots()
 		}

@@ -102,19 +102,35 @@ func (s *Store) Delete(key Key, o DeleteOptions) (*Event, error) {
 	})
 }
 
-// write runs one operation under the mutex, counts it, and puts the node's index
-// into its error.
+// write runs one operation and waits for the disk, if it has to.
 func (s *Store) write(action Action, op func(now time.Time) (*Event, *Error)) (*Event, error) {
+	e, c, refused := s.writeNow(action, op)
+	if refused != nil {
+		return nil, refused
+	}
+	if err := c.await(); err != nil && c.careful {
+		return nil, &Error{
+			Code: CodeNotKept, Index: e.Index(),
+			Cause: err.Error() + "; the write was done, and is lost if the node ends before it is on disk",
+		}
+	}
+	return e, nil
+}
+
+// writeNow runs one operation under the mutex, counts it, and puts the node's index into its
+// error. The commit is what it has to wait for.
+func (s *Store) writeNow(action Action, op func(now time.Time) (*Event, *Error)) (*Event, pledge, *Error) {
 	now := s.lockWhenNothingIsDue()
 	defer s.mu.Unlock()
+	s.care = careless
 	e, err := op(now)
 	s.stats.count(action, err == nil)
 	if err != nil {
 		err.Index = s.index.last
-		return nil, err
+		return nil, pledge{}, err
 	}
 	s.planLocked()
-	return e, nil
+	return e, s.pledgeLocked(), nil
 }
 
 // lockWhenNothingIsDue takes the mutex at a time when all leases that have run out
@@ -142,6 +158,12 @@ func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error)
 		o.Value = at.node.Value
 	}
 	if err != nil {
+		at.node = nil
+	}
+	if err := s.careLocked(carePut(at.node, o)); err != nil {
+		return nil, err
+	}
+	if err != nil {
 		if at, err = s.tree.reach(key, s.index.next(now), s.stampDir(now)); err != nil {
 			return nil, err
 		}
@@ -153,6 +175,9 @@ func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error)
 func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Error) {
 	if at, err := s.tree.find(key); err == nil {
 		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
+	}
+	if err := s.careLocked(carePut(nil, o)); err != nil {
+		return nil, err
 	}
 	at, err := s.tree.reach(key, s.index.next(now), s.stampDir(now))
 	if err != nil {
@@ -174,9 +199,15 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 		if action == CompareAndSwap || o.Value != "" {
 			return nil, &Error{Code: CodeNotFile, Cause: string(key)}
 		}
+		if err := s.careLocked(careful); err != nil {
+			return nil, err
+		}
 		return s.updateDirLocked(now, at, o), nil
 	}
 	if err := compare(at.node, o.PrevValue, o.PrevIndex); err != nil {
+		return nil, err
+	}
+	if err := s.careLocked(carePut(at.node, o)); err != nil {
 		return nil, err
 	}
 	if o.Refresh {
@@ -338,6 +369,9 @@ func (s *Store) deleteLocked(now time.Time, key Key, o DeleteOptions) (*Event, *
 			return nil, &Error{Code: CodeDirNotEmpty, Cause: string(key)}
 		}
 	}
+	if err := s.careLocked(careRemoval(at.node)); err != nil {
+		return nil, err
+	}
 	return s.removeLocked(now, at, Delete), nil
 }
 
@@ -354,6 +388,9 @@ func (s *Store) compareAndDeleteLocked(now time.Time, key Key, o DeleteOptions) 
 		return nil, &Error{Code: CodeNotFile, Cause: cause}
 	}
 	if err := compare(at.node, o.PrevValue, o.PrevIndex); err != nil {
+		return nil, err
+	}
+	if err := s.careLocked(careRemoval(at.node)); err != nil {
 		return nil, err
 	}
 	return s.removeLocked(now, at, CompareAndDelete), nil

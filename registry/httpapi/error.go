@@ -18,6 +18,8 @@ func status(code registry.Code) int {
 		return http.StatusForbidden
 	case registry.CodeTestFailed, registry.CodeNodeExist:
 		return http.StatusPreconditionFailed
+	case registry.CodeNotKept:
+		return http.StatusInternalServerError
 	case registry.CodeNotReady:
 		return http.StatusServiceUnavailable
 	default:

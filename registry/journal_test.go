@@ -1,0 +1,447 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// memory is a journal without a disk, with faults on demand.
+type memory struct {
+	mu      sync.Mutex
+	kept    map[string]string
+	commits int
+	synced  int           // commits with sync
+	fault   error         // what Err says
+	broken  error         // what Commit fails with
+	held    chan struct{} // Commit waits until it is closed; nil for not
+}
+
+func (m *memory) Load(visit func(key, value []byte) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, key := range slices.Sorted(maps.Keys(m.kept)) {
+		if err := visit([]byte(key), []byte(m.kept[key])); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *memory) Commit(changes []Change, sync bool) error {
+	m.mu.Lock()
+	held := m.held
+	m.mu.Unlock()
+	if held != nil {
+		<-held
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		m.fault = m.broken
+		return m.broken
+	}
+	if m.kept == nil {
+		m.kept = map[string]string{}
+	}
+	for _, c := range changes {
+		if c.Value == nil {
+			delete(m.kept, string(c.Key))
+		} else {
+			m.kept[string(c.Key)] = string(c.Value)
+		}
+	}
+	m.commits++
+	if sync {
+		m.synced++
+	}
+	return nil
+}
+
+func (m *memory) Err() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.fault
+}
+
+func (m *memory) set(change func(*memory)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	change(m)
+}
+
+// attached returns a store that goes on from a journal, with Keep running until the test ends
+// or stop is called.
+func attached(t *testing.T, j Journal, o Options) (s *Store, stop func()) {
+	t.Helper()
+	s = New(o)
+	if err := s.Attach(j); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- s.Keep(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(stop)
+	return s, stop
+}
+
+// full is what a store holds that counts after a restart: entries, removals and marks.
+func full(s *Store) string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var lines []string
+	note := func(what string, r *record) {
+		if r != nil {
+			lines = append(lines, fmt.Sprintf("%s %s kind %d version %d.%d by %d/%d moves %d derived %v", what, r.key, r.kind, r.time, r.node, r.author.id, r.seq, r.moves, r.is(derived)))
+		}
+	}
+	walk(s.tree.root, func(n *Node) {
+		note("entry", n.rec)
+		lines = append(lines, fmt.Sprintf("%s dir %v value %q ttl %v", n.Key, n.IsDir(), n.Value, n.TTL()))
+	})
+	s.graves.byKey.Scan(func(_ Key, g grave) bool {
+		note("removal", g.entry)
+		note("cut", g.cut)
+		return true
+	})
+	for _, a := range s.inOrderLocked() {
+		if a.have > 0 {
+			lines = append(lines, fmt.Sprintf("author %d %+v derived %d sums %v", a.id, a.saved(), a.derived, a.sums))
+		}
+	}
+	return strings.Join(append(lines, fmt.Sprint(s.peered, s.unclean)), "\n")
+}
+
+// A store that is loaded from its journal holds what the former run held, whatever records
+// had come together there.
+func TestJournalHoldsTheState(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		j := new(memory)
+		s := newJoinStore(100)
+		if err := s.Attach(j); err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range drawRecords(t, rapid.IntRange(1, 20).Draw(t, "n")) {
+			mergeDrawn(t, s, d)
+			s.sawSpan(s.author(d.Author), spanHead{span: span{d.Seq - 1, d.Seq}})
+			switch rapid.IntRange(0, 6).Draw(t, "then") {
+			case 0:
+				if err := s.save(); err != nil {
+					t.Fatal(err)
+				}
+			case 1:
+				_, _, _ = s.writeNow(Set, func(now time.Time) (*Event, *Error) { return s.setLocked(now, "/a/own", file(fmt.Sprint(d.Seq))) })
+			case 2:
+				_, _, _ = s.writeNow(Delete, func(now time.Time) (*Event, *Error) {
+					return s.deleteLocked(now, d.Key, DeleteOptions{Recursive: true})
+				})
+			case 3:
+				s.Alive([]uint64{100, 11, 12}) // 13's leases run
+			}
+		}
+		if err := s.save(); err != nil {
+			t.Fatal(err)
+		}
+		again := New(Options{Author: 200})
+		if err := again.Attach(j); err != nil {
+			t.Fatal(err)
+		}
+		if want, got := full(s), full(again); want != got {
+			t.Fatalf("before:\n%s\nafter:\n%s", want, got)
+		}
+		checkReplica(t, again)
+		if err := again.save(); err != nil {
+			t.Fatal(err)
+		}
+		if again.unsaved.marks[100] != s.self.saved() {
+			t.Fatalf("marks %v", again.unsaved.marks)
+		}
+	})
+}
+
+// A write without a lease is answered when it is on disk; a lease, and what renews it, asks
+// for no disk at all.
+func TestWritesWaitForTheDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &memory{held: make(chan struct{})}
+		s, _ := attached(t, j, Options{})
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			put(t, s, "/creds", file("secret"))
+		}()
+		synctest.Wait()
+		select {
+		case <-done:
+			t.Error("answered before it was on disk")
+		default:
+		}
+		close(j.held)
+		<-done
+		if j.synced != 1 {
+			t.Errorf("%d commits with a sync, want 1", j.synced)
+		}
+		again, _ := attached(t, j, Options{})
+		if got := value(t, again, "/creds"); got != "secret" {
+			t.Errorf("after a restart: %q", got)
+		}
+	})
+}
+
+// value reads a file.
+func value(t *testing.T, s *Store, key Key) string {
+	t.Helper()
+	r, err := s.Get(key, GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Value
+}
+
+// Leases reach the disk within a second, without a sync, and heartbeats never do.
+func TestLeasesReachTheDiskInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, _ := attached(t, j, Options{})
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		time.Sleep(time.Second)
+		first := j.commits
+		if first != 1 || j.synced != 1 {
+			t.Errorf("%d commits, %d with a sync; want one, with a sync for the directory", first, j.synced)
+		}
+		put(t, s, "/hosts/b", putLeased("1", time.Minute))
+		time.Sleep(time.Second)
+		if j.commits != 2 || j.synced != 1 {
+			t.Errorf("%d commits, %d with a sync, after another lease; want 2 and 1", j.commits, j.synced)
+		}
+		for range 10 {
+			put(t, s, "/hosts/b", putLeased("1", time.Minute))
+			time.Sleep(time.Second)
+		}
+		if j.commits != 2 {
+			t.Errorf("heartbeats made %d commits", j.commits-2)
+		}
+		again, _ := attached(t, j, Options{})
+		if got := value(t, again, "/hosts/b"); got != "1" {
+			t.Errorf("after a restart: %q", got)
+		}
+	})
+}
+
+// After a restart leases have their whole TTL, from when the node has what its peers have.
+func TestRestartGivesLeasesTheirTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, stop := attached(t, j, Options{})
+		put(t, s, "/hosts/silent", putLeased("1", 5*time.Second))
+		put(t, s, "/hosts/beats", putLeased("1", 5*time.Second))
+		time.Sleep(4 * time.Second)
+		stop()
+		again, _ := attached(t, j, Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go again.Run(ctx)
+		time.Sleep(8 * time.Second) // the first sync takes longer than the TTL
+		if n := again.Stats().Leases; n != 2 {
+			t.Errorf("%d leases before the first sync, want 2", n)
+		}
+		put(t, again, "/hosts/beats", putLeased("1", 5*time.Second))
+		again.Synced()
+		time.Sleep(4900 * time.Millisecond)
+		if n := again.Stats().Leases; n != 2 {
+			t.Errorf("%d leases after all but a TTL, want 2", n)
+		}
+		put(t, again, "/hosts/beats", putLeased("1", 5*time.Second))
+		time.Sleep(200 * time.Millisecond)
+		if _, err := again.Get("/hosts/silent", GetOptions{}); err == nil {
+			t.Error("a silent host is there after more than its TTL")
+		}
+		value(t, again, "/hosts/beats")
+	})
+}
+
+// Indexes of durable entries survive; those of leases, which heartbeats change, are new.
+func TestRestartKeepsIndexes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, stop := attached(t, j, Options{})
+		put(t, s, "/creds", file("1"))
+		want := put(t, s, "/creds", PutOptions{Value: "2", Exist: MustExist})
+		put(t, s, "/host", putLeased("1", time.Minute))
+		last := put(t, s, "/host", putLeased("1", time.Minute)).Index()
+		stop()
+		again, _ := attached(t, j, Options{AfterIndex: s.Index()})
+		got, err := again.Get("/creds", GetOptions{})
+		if err != nil || got.CreatedIndex != want.Node.CreatedIndex || got.ModifiedIndex != want.Node.ModifiedIndex {
+			t.Errorf("after a restart %d, %d, %v; before %d, %d", got.CreatedIndex, got.ModifiedIndex, err, want.Node.CreatedIndex, want.Node.ModifiedIndex)
+		}
+		if host, err := again.Get("/host", GetOptions{}); err != nil || host.ModifiedIndex <= last || host.ModifiedIndex > again.Index() {
+			t.Errorf("the host has index %d, %v; it had %d", host.ModifiedIndex, err, last)
+		}
+	})
+}
+
+// A disk that is in trouble refuses what it would have to keep and nothing else.
+func TestFaultyDiskRefusesDurableWritesOnly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, _ := attached(t, j, Options{})
+		put(t, s, "/creds", file("1"))
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		j.set(func(m *memory) { m.fault = errors.New("no space left") })
+		for what, write := range map[string]func() (*Event, error){
+			"a file":           func() (*Event, error) { return s.Put("/new", file("1")) },
+			"a directory":      func() (*Event, error) { return s.Put("/dir", PutOptions{Dir: true, TTL: time.Minute}) },
+			"a lease over one": func() (*Event, error) { return s.Put("/creds", putLeased("2", time.Minute)) },
+			"an update":        func() (*Event, error) { return s.Put("/creds", PutOptions{Value: "2", Exist: MustExist}) },
+			"a create":         func() (*Event, error) { return s.Put("/new", PutOptions{Exist: MustNotExist}) },
+			"a lease for good": func() (*Event, error) { return s.Put("/hosts/a", file("1")) },
+			"in order":         func() (*Event, error) { return s.CreateInOrder("/queue", file("1")) },
+			"a removal":        func() (*Event, error) { return s.Delete("/creds", DeleteOptions{}) },
+			"a comparison":     func() (*Event, error) { return s.Delete("/creds", DeleteOptions{PrevValue: "1"}) },
+			"a whole tree":     func() (*Event, error) { return s.Delete("/hosts", DeleteOptions{Recursive: true}) },
+		} {
+			before := full(s)
+			_, err := write()
+			var refused *Error
+			if !errors.As(err, &refused) || refused.Code != CodeNotKept || !strings.Contains(refused.Cause, "no space left; nothing was changed") {
+				t.Errorf("%s: %v", what, err)
+			}
+			if after := full(s); after != before {
+				t.Errorf("%s has changed something:\n%s\nbefore:\n%s", what, after, before)
+			}
+		}
+		begin := time.Now()
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		put(t, s, "/hosts/a", putLeased("2", time.Minute))
+		put(t, s, "/hosts/b", putLeased("1", time.Minute))
+		remove(t, s, "/hosts/b")
+		if took := time.Since(begin); took > 0 {
+			t.Errorf("leases waited %v for the disk", took)
+		}
+		j.set(func(m *memory) { m.fault = nil })
+		put(t, s, "/creds", file("2"))
+	})
+}
+
+// A write that is under way when the disk stops answering is answered in time, and says that
+// it was done; a removed lease is just removed.
+func TestDiskThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, _ := attached(t, j, Options{})
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		time.Sleep(time.Second)
+		j.set(func(m *memory) { m.held = make(chan struct{}) })
+		begin := time.Now()
+		_, err := s.Put("/creds", file("1"))
+		var late *Error
+		if !errors.As(err, &late) || late.Code != CodeNotKept || !strings.Contains(late.Cause, "the write was done") {
+			t.Errorf("a write that the disk does not answer: %v", err)
+		}
+		remove(t, s, "/hosts/a")
+		if took := time.Since(begin); took != 2*diskTimeout {
+			t.Errorf("two writes took %v", took)
+		}
+		close(j.held)
+		time.Sleep(time.Second)
+		again, _ := attached(t, j, Options{})
+		if got := value(t, again, "/creds"); got != "1" {
+			t.Errorf("after a restart: %q", got)
+		}
+	})
+}
+
+// When the journal fails for good those who wait are told, and so is who comes later.
+func TestJournalThatFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s := New(Options{})
+		if err := s.Attach(j); err != nil {
+			t.Fatal(err)
+		}
+		kept := make(chan error, 1)
+		go func() { kept <- s.Keep(t.Context()) }()
+		put(t, s, "/creds", file("1"))
+		j.set(func(m *memory) { m.broken = errors.New("sync failed") })
+		for range 2 {
+			if _, err := s.Put("/creds", file("2")); err == nil || !strings.Contains(err.Error(), "sync failed") {
+				t.Errorf("a write: %v", err)
+			}
+		}
+		if err := <-kept; err == nil {
+			t.Error("Keep says nothing")
+		}
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		if n := len(s.unsaved.keys); n != 0 {
+			t.Errorf("%d keys wait for a journal that has failed", n)
+		}
+	})
+}
+
+// A journal that no node has written is refused.
+func TestDamagedJournal(t *testing.T) {
+	good := new(memory)
+	s := New(Options{})
+	if err := s.Attach(good); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "/a/lease", putLeased("1", time.Minute))
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	for key, value := range good.kept {
+		for what, bad := range map[string][2]string{
+			"cut off":   {key, value[:len(value)-1]},
+			"other key": {key + "x", value},
+			"unknown":   {"?" + key, value},
+		} {
+			if key[0] == savedMetaKind && what == "other key" {
+				continue
+			}
+			j := &memory{kept: map[string]string{bad[0]: bad[1]}}
+			if err := New(Options{}).Attach(j); err == nil && !(key[0] == savedKeyKind && what == "cut off") {
+				t.Errorf("%q is taken, %s", bad, what)
+			}
+		}
+	}
+}
+
+// The number of a run is above that of the run before, wherever the clock is.
+func TestRunsGoUp(t *testing.T) {
+	j := new(memory)
+	s := New(Options{Author: NewAuthor(time.Now().Add(time.Hour))})
+	if err := s.Attach(j); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, "/a", putLeased("1", time.Minute))
+	if err := s.save(); err != nil {
+		t.Fatal(err)
+	}
+	again := New(Options{})
+	if err := again.Attach(j); err != nil {
+		t.Fatal(err)
+	}
+	if again.Author() <= s.Author() {
+		t.Errorf("run %d comes after %d", again.Author(), s.Author())
+	}
+	put(t, again, "/b", putLeased("1", time.Minute))
+	checkReplica(t, again)
+}
