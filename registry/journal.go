@@ -38,8 +38,11 @@ func (s *Store) Attach(j Journal) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	l := loader{store: s, now: now}
+	l := loader{store: s, now: now, marks: make(map[uint64]savedMark)}
 	if err := j.Load(l.visit); err != nil {
+		return err
+	}
+	if err := l.check(); err != nil {
 		return err
 	}
 	s.journal = j

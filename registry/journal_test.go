@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -145,7 +146,9 @@ func TestJournalHoldsTheState(t *testing.T) {
 					t.Fatal(err)
 				}
 			case 1:
-				_, _, _ = s.writeNow(Set, func(now time.Time) (*Event, *Error) { return s.setLocked(now, "/a/own", file(fmt.Sprint(d.Seq))) })
+				_, _, _ = s.writeNow(Set, func(now time.Time) (*Event, *Error) {
+					return s.setLocked(now, "/a/own", file(strconv.FormatUint(d.Seq, 10)))
+				})
 			case 2:
 				_, _, _ = s.writeNow(Delete, func(now time.Time) (*Event, *Error) {
 					return s.deleteLocked(now, d.Key, DeleteOptions{Recursive: true})
@@ -408,17 +411,17 @@ func TestDamagedJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	for key, value := range good.kept {
-		for what, bad := range map[string][2]string{
-			"cut off":   {key, value[:len(value)-1]},
-			"other key": {key + "x", value},
-			"unknown":   {"?" + key, value},
-		} {
-			if key[0] == savedMetaKind && what == "other key" {
-				continue
-			}
-			j := &memory{kept: map[string]string{bad[0]: bad[1]}}
-			if err := New(Options{}).Attach(j); err == nil && !(key[0] == savedKeyKind && what == "cut off") {
-				t.Errorf("%q is taken, %s", bad, what)
+		damages := map[string][2]string{"cut off": {key, value[:len(value)-1]}, "unknown": {"?" + key, value}}
+		if key[0] != savedMetaKind {
+			damages["gone"] = [2]string{"m", good.kept["m"]}
+			damages["other key"] = [2]string{key + "x", value}
+		}
+		for what, bad := range damages {
+			j := &memory{kept: maps.Clone(good.kept)}
+			delete(j.kept, key)
+			j.kept[bad[0]] = bad[1]
+			if err := New(Options{}).Attach(j); err == nil && (key[0] != savedKeyKind || what != "cut off") {
+				t.Errorf("%q is taken, %s", bad, what) // a value that is cut off is the disk's to find
 			}
 		}
 	}

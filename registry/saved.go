@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -29,15 +30,18 @@ const (
 
 var errSaved = errors.New("the journal holds what no node writes; it is damaged, or of another version")
 
-// savedMark is what the journal holds of an author.
+// savedMark is what the journal holds of an author. By the last two it is seen whether all
+// records are there that the journal should hold.
 type savedMark struct {
 	have, forgotten uint64
 	incomplete      bool
+	records         int
+	sums            [2]uint64
 }
 
 // saved returns an author's mark. What is under way to come again has to begin anew.
 func (a *author) saved() savedMark {
-	return savedMark{a.have, a.forgotten, a.incomplete || a.resend}
+	return savedMark{a.have, a.forgotten, a.incomplete || a.resend, a.log.Len(), a.sums}
 }
 
 func markKey(id uint64) []byte { return binary.BigEndian.AppendUint64([]byte{savedMarkKind}, id) }
@@ -47,7 +51,9 @@ func (m savedMark) change(id uint64) Change {
 	if m.incomplete {
 		f = savedIncomplete
 	}
-	return Change{markKey(id), binary.AppendUvarint(binary.AppendUvarint([]byte{f}, m.have), m.forgotten)}
+	b := binary.AppendUvarint(binary.AppendUvarint([]byte{f}, m.have), m.forgotten)
+	b = binary.AppendUvarint(b, uint64(m.records))
+	return Change{markKey(id), appendFixed(appendFixed(b, m.sums[0]), m.sums[1])}
 }
 
 // savedMeta is what the journal holds of the store itself.
@@ -108,18 +114,18 @@ func appendSaved(b []byte, in incoming, created, modified uint64) []byte {
 type loader struct {
 	store *Store
 	now   time.Time
+	marks map[uint64]savedMark
 	meta  savedMeta
 }
 
-// marks returns the marks that were loaded.
-func (l *loader) marks() map[uint64]savedMark {
-	marks := make(map[uint64]savedMark)
+// check tells whether the records are those that the marks stand for.
+func (l *loader) check() error {
 	for id, a := range l.store.authors {
-		if a != l.store.self {
-			marks[id] = a.saved()
+		if got, want := a.saved(), l.marks[id]; got != want {
+			return fmt.Errorf("%w: of author %d it has %d records, %d should be there", errSaved, id, got.records, want.records)
 		}
 	}
-	return marks
+	return nil
 }
 
 func (l *loader) visit(key, value []byte) error {
@@ -145,12 +151,16 @@ func (l *loader) visit(key, value []byte) error {
 }
 
 func (l *loader) mark(id []byte, r *reader) error {
-	f, have, forgotten := r.byte(), r.uvarint(), r.uvarint()
-	if r.bad || len(id) != 8 || have > maxSeq || forgotten > maxSeq {
+	f := r.byte()
+	m := savedMark{have: r.uvarint(), forgotten: r.uvarint(), incomplete: f&savedIncomplete != 0}
+	m.records, m.sums = int(r.uvarint()&math.MaxInt), [2]uint64{r.fixed(), r.fixed()}
+	if r.bad || len(r.b) > 0 || len(id) != 8 || m.have > maxSeq || m.forgotten > maxSeq {
 		return errSaved
 	}
-	a := l.store.authorLocked(binary.BigEndian.Uint64(id))
-	a.have, a.forgotten, a.incomplete = have, forgotten, f&savedIncomplete != 0
+	number := binary.BigEndian.Uint64(id)
+	l.marks[number] = m
+	a := l.store.authorLocked(number)
+	a.have, a.forgotten, a.incomplete = m.have, m.forgotten, m.incomplete
 	return nil
 }
 

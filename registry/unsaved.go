@@ -24,7 +24,7 @@ func newUnsaved() *unsaved {
 // track begins to note changes. What was loaded is in the journal.
 func (u *unsaved) track(l *loader) {
 	u.on, u.keys = true, make(map[Key]struct{})
-	u.marks, u.meta = l.marks(), l.meta
+	u.marks, u.meta = l.marks, l.meta
 }
 
 // call has Keep look at once.
