@@ -1,8 +1,3 @@
-// Package disk keeps on disk what a node must not forget.
-//
-// So far that is one number: an upper bound of the indexes that the node has given
-// out, so that they go on growing after a restart even if the clock was set back in
-// between. Entries are not kept: a host registers again with its next heartbeat.
 package disk
 
 import (
@@ -148,18 +143,23 @@ func (m *Mark) lower(index uint64) error {
 // write replaces the file, synced, so that it holds the old or the new bound whatever
 // happens.
 func (m *Mark) write(bound uint64) error {
-	temp := m.path + ".new"
-	if err := writeSynced(temp, strconv.FormatUint(bound, 10)+"\n"); err != nil {
-		return fmt.Errorf("index mark: %w", err)
-	}
-	if err := os.Rename(temp, m.path); err != nil {
-		return fmt.Errorf("index mark: %w", err)
-	}
-	if err := syncDir(filepath.Dir(m.path)); err != nil {
+	if err := replaceSynced(m.path, strconv.FormatUint(bound, 10)+"\n"); err != nil {
 		return fmt.Errorf("index mark: %w", err)
 	}
 	m.bound = bound
 	return nil
+}
+
+// replaceSynced makes a file hold the old or the new text whatever happens.
+func replaceSynced(path, text string) error {
+	temp := path + ".new"
+	if err := writeSynced(temp, text); err != nil {
+		return err
+	}
+	if err := os.Rename(temp, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
 }
 
 // syncDir makes a rename in a directory survive a power failure.
