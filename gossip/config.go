@@ -73,6 +73,9 @@ type Config struct {
 	// AloneAfter is how long a node with seeds looks for a peer before it becomes ready
 	// without one, 0 means [DefaultAloneAfter].
 	AloneAfter time.Duration
+	// NeedsPeer makes a node that has lost its state wait for a peer that is ready,
+	// however long that takes.
+	NeedsPeer bool
 	// Settle is how long nodes of which none is ready, as when all start at once, wait
 	// for more to join before they become ready together; 0 means [DefaultSettle].
 	Settle time.Duration
@@ -102,6 +105,9 @@ func (c *Config) validate() error {
 		if d < 0 {
 			return fmt.Errorf("gossip: negative interval %v", d)
 		}
+	}
+	if c.NeedsPeer && len(c.Seeds) == 0 {
+		return errors.New("gossip: a node that needs a peer needs seeds")
 	}
 	for _, s := range c.Seeds {
 		if _, _, err := splitAddr(s); err != nil {

@@ -78,7 +78,9 @@ func (r *readiness) verdict(now time.Time, s syncState) (why string, err error) 
 	switch calm := now.Sub(r.joined); {
 	case s.synced:
 		return "a ready peer has answered", nil
-	case s.peers == 0 && now.Sub(r.lonely) >= s.alone:
+	case s.needsPeer && s.peers > 0:
+		err = fmt.Errorf("none of %d peers is ready, and this node needs the state of one that is", s.peers)
+	case s.peers == 0 && now.Sub(r.lonely) >= s.alone && !s.needsPeer:
 		return "no peer was found, it goes on alone", nil
 	case s.peers == 0:
 		err = errors.New("no peer found yet")
@@ -98,11 +100,12 @@ type syncState struct {
 	synced         bool // a ready peer has answered in full
 	peers, missing int  // live peers, and those that have not answered in full
 	alone, settle  time.Duration
+	needsPeer      bool
 }
 
 // settle sees whether the first sync is done, and reports whether it is.
 func (n *Node) settle(now time.Time, synced bool, peers, missing int) bool {
-	why, err := n.ready.verdict(now, syncState{synced, peers, missing, n.cfg.AloneAfter, n.cfg.Settle})
+	why, err := n.ready.verdict(now, syncState{synced, peers, missing, n.cfg.AloneAfter, n.cfg.Settle, n.cfg.NeedsPeer})
 	if err != nil {
 		return false
 	}

@@ -206,12 +206,23 @@ func (r *repair) firstSync(now time.Time) {
 		}
 	}
 	waits := r.awaitsLocked(now)
+	if missing == 0 && r.node.cfg.NeedsPeer && !synced {
+		r.askAgainLocked(now, all)
+	}
 	r.mu.Unlock()
 	if r.node.settle(now, synced, len(all), missing) || waits {
 		return
 	}
 	if p := pick(next); p != nil {
 		r.ask(p, frameAsk)
+	}
+}
+
+// askAgainLocked has all peers asked again, none of which was ready, after a pause.
+func (r *repair) askAgainLocked(now time.Time, all []*peer) {
+	clear(r.partial)
+	for _, p := range all {
+		r.busy[p.author] = now.Add(busyPause)
 	}
 }
 

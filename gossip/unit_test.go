@@ -203,6 +203,9 @@ func TestVerdict(t *testing.T) {
 		"one has not answered":    {time.Hour, syncState{peers: 2, missing: 1}, false},
 		"all have, a moment ago":  {time.Second, syncState{peers: 2}, false},
 		"all have, some time ago": {2 * time.Second, syncState{peers: 2}, true},
+		"needs a peer, has none":  {time.Hour, syncState{needsPeer: true}, false},
+		"needs one that is ready": {time.Hour, syncState{needsPeer: true, peers: 2}, false},
+		"needs one, has it":       {0, syncState{needsPeer: true, synced: true, peers: 2}, true},
 	} {
 		r := newReadiness()
 		r.start(began)

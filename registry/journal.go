@@ -79,10 +79,37 @@ func (s *Store) Keep(ctx context.Context) error {
 	return nil
 }
 
+// Flush waits until all that has happened so far is on disk, or will never be. Without a
+// journal it returns at once.
+func (s *Store) Flush(ctx context.Context) error {
+	c := s.flushing()
+	if c == nil {
+		return nil
+	}
+	select {
+	case <-c.done:
+		return c.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flushing returns the commit that will hold what has happened so far, nil without a journal.
+func (s *Store) flushing() *commit {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.journal == nil {
+		return nil
+	}
+	s.unsaved.sync = true
+	s.unsaved.call()
+	return s.unsaved.next
+}
+
 // save makes one commit of all that is unsaved.
 func (s *Store) save() error {
 	changes, sync, c := s.collect()
-	if len(changes) > 0 {
+	if len(changes) > 0 || sync {
 		c.err = s.journal.Commit(changes, sync)
 	}
 	close(c.done)

@@ -15,7 +15,6 @@ import (
 
 	"rollcall/gossip"
 	"rollcall/registry"
-	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
 )
 
@@ -99,20 +98,21 @@ func checkHostPort(flag, addr string) error {
 type cluster struct {
 	store  *registry.Store
 	gossip *gossip.Node
-	mark   *disk.Mark // nil without a data directory
+	data   *data // nil without a data directory
 	log    *slog.Logger
 }
 
 // newCluster binds the port for the other nodes.
-func newCluster(cfg nodeConfig, store *registry.Store, mark *disk.Mark, log *slog.Logger) (*cluster, error) {
-	c := &cluster{store: store, mark: mark, log: log}
+func newCluster(cfg nodeConfig, store *registry.Store, data *data, log *slog.Logger) (*cluster, error) {
+	c := &cluster{store: store, data: data, log: log}
 	g := gossip.Config{
 		Name: cfg.name, Cluster: cfg.gossip.cluster, Listen: cfg.gossip.listen, Advertise: cfg.gossip.advertise,
 		Seeds: cfg.gossip.join, KeyFile: cfg.gossip.keyFile, ClientURLs: cfg.advertise, Tag: uint8(store.Tag()),
 		RejoinInterval: rejoinInterval, State: store, Log: log, OnMembers: c.onMembers, Transport: cfg.gossip.transport,
 	}
-	if cfg.dataDir != "" {
-		g.PeersFile = filepath.Join(cfg.dataDir, "peers")
+	if data != nil {
+		g.PeersFile = filepath.Join(data.dir, "peers")
+		g.NeedsPeer = data.resyncing
 	}
 	var err error
 	if c.gossip, err = gossip.New(g); err != nil {
@@ -165,22 +165,12 @@ func (c *cluster) onMembers(members []gossip.Member) {
 	for tag := c.store.Tag() + 1; tag <= registry.MaxTag; tag++ {
 		if !taken[tag] && c.store.SetTag(tag) {
 			c.gossip.SetTag(uint8(tag))
-			c.raise()
+			c.data.raise(c.store.Index())
 			c.log.Info("the tag of this node's indexes has changed, since an older node has the same", "tag", tag)
 			return
 		}
 	}
 	c.log.Warn("no tag is left for this node's indexes; a client that changes nodes may miss that it must list again", "tag", c.store.Tag())
-}
-
-// raise writes the larger indexes down at once: after a crash they must not go back.
-func (c *cluster) raise() {
-	if c.mark == nil {
-		return
-	}
-	if err := c.mark.Raise(c.store.Index()); err != nil {
-		c.log.Warn("index mark not written", "error", err)
-	}
 }
 
 // close releases the port of a cluster that never ran.

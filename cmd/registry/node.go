@@ -17,13 +17,8 @@ import (
 
 	"rollcall/metrics"
 	"rollcall/registry"
-	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
 )
-
-// maxIndexAhead is how far in the future the indexes of a former run may be. More is
-// not a clock that was wrong for a while but a damaged file.
-const maxIndexAhead = 365 * 24 * time.Hour
 
 // maxMaxBody is the most that a request may hold: what one node takes the others must
 // take, too, and they refuse records above 9 MiB.
@@ -33,6 +28,7 @@ const maxMaxBody = 8 << 20
 type nodeConfig struct {
 	name          string   // unique in the cluster; "" means the host's name
 	dataDir       string   // "" keeps nothing on disk
+	resync        bool     // what is in it gives way to what the other nodes have
 	listen        string   // HOST:PORT for clients; port 0 takes a free one
 	advertise     []string // URLs under which clients reach the node; none: made from listen
 	maxBody       int64    // bytes
@@ -54,7 +50,13 @@ func (c *nodeConfig) validate() error {
 			return fmt.Errorf("--advertise %q: must be a URL such as http://10.0.0.1:4001", text)
 		}
 	}
-	return c.gossip.validate()
+	if err := c.gossip.validate(); err != nil {
+		return err
+	}
+	if c.resync && (c.dataDir == "" || len(c.gossip.join) == 0) {
+		return errors.New("--resync: needs --data-dir and --join, since all is to come from other nodes")
+	}
+	return nil
 }
 
 // node is one registry node: bound by newNode, alive while Run runs.
@@ -62,7 +64,7 @@ type node struct {
 	cfg      nodeConfig
 	log      *slog.Logger
 	store    *registry.Store
-	mark     *disk.Mark // nil without a data directory
+	data     *data // nil without a data directory
 	listener net.Listener
 	debug    net.Listener // nil without pprof
 	cluster  *cluster     // nil for a node alone
@@ -78,70 +80,43 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 			return nil, fmt.Errorf("name of the node: %w", err)
 		}
 	}
-	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents, Log: log}
-	if cfg.dataDir != "" {
-		if options.AfterIndex, err = n.openMark(); err != nil {
-			return nil, err
-		}
-		if options.AfterIndex != 0 { // the tag may have changed since the node got its name
-			_, options.Tag = registry.IndexAhead(options.AfterIndex, time.Now())
-		}
+	if n.data, err = openData(&n.cfg, nil, log); err != nil {
+		return nil, err
 	}
-	if err := n.bind(ctx); err != nil {
-		return nil, errors.Join(err, n.closeMark())
-	}
-	n.store = registry.New(options)
-	if err := n.openLbsync(ctx, version); err != nil {
-		n.close()
-		return nil, errors.Join(err, n.closeMark())
-	}
-	if err := n.open(version); err != nil { //nolint:contextcheck // gossip bounds the look-up of its own address itself
-		n.close()
-		return nil, errors.Join(err, n.closeMark())
+	if err := n.openAll(ctx, version); err != nil {
+		return nil, errors.Join(err, n.data.close())
 	}
 	return n, nil
 }
 
-// open does what needs the ports and the store.
-func (n *node) open(version string) (err error) {
-	if n.mark != nil {
-		if err := n.mark.Raise(n.store.Index()); err != nil {
-			return err
-		}
+// openAll binds the ports and does what needs them and the store.
+func (n *node) openAll(ctx context.Context, version string) error {
+	if err := n.bind(ctx); err != nil {
+		return err
 	}
-	if n.cfg.gossip.isOn() {
-		if n.cluster, err = newCluster(n.cfg, n.store, n.mark, n.log); err != nil {
-			return err
-		}
+	n.store = registry.New(n.storeOptions())
+	err := n.data.attach(n.store)
+	if err == nil {
+		err = n.openLbsync(ctx, version)
+	}
+	if err == nil && n.cfg.gossip.isOn() {
+		n.cluster, err = newCluster(n.cfg, n.store, n.data, n.log) //nolint:contextcheck // gossip bounds the look-up of its own address itself
+	}
+	if err != nil {
+		n.close()
+		return err
 	}
 	n.handler = n.newHandler(version)
 	return nil
 }
 
-// openMark returns the bound of the indexes of former runs.
-func (n *node) openMark() (after uint64, err error) {
-	if n.mark, err = disk.OpenMark(n.cfg.dataDir, 60*registry.IndexesPerSecond); err != nil {
-		return 0, err
+func (n *node) storeOptions() registry.Options {
+	o := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: n.cfg.renewalEvents, Log: n.log}
+	if n.data != nil && n.data.after != 0 { // the tag may have changed since the node got its name
+		o.AfterIndex = n.data.after
+		_, o.Tag = registry.IndexAhead(o.AfterIndex, time.Now())
 	}
-	after = n.mark.Bound()
-	ahead, tag := registry.IndexAhead(after, time.Now())
-	if tag == 0 || tag > registry.MaxTag { // no index of a node
-		n.mark.Forget()
-		return 0, nil
-	}
-	if ahead > maxIndexAhead {
-		err := fmt.Errorf("the index mark in %s is %v ahead of the clock; set the clock, or remove the file index and have all clients list again",
-			n.cfg.dataDir, ahead.Round(time.Hour))
-		return 0, errors.Join(err, n.closeMark())
-	}
-	return after, nil
-}
-
-func (n *node) closeMark() error {
-	if n.mark == nil {
-		return nil
-	}
-	return n.mark.Close()
+	return o
 }
 
 func (n *node) bind(ctx context.Context) (err error) {
@@ -196,7 +171,7 @@ func (n *node) newHandler(version string) http.Handler {
 		Version:    version,
 		MaxBody:    n.cfg.maxBody,
 		Live:       []httpapi.Check{alive},
-		Ready:      []httpapi.Check{alive},
+		Ready:      append([]httpapi.Check{alive}, n.data.checks()...),
 		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
 		Instrument: requests.Wrap,
 	}
@@ -210,7 +185,7 @@ func (n *node) newHandler(version string) http.Handler {
 func (n *node) URL() string { return "http://" + n.listener.Addr().String() }
 
 // Run serves until the context ends, then stops in order: no new connections, watches
-// released, running requests finished, the index written down.
+// released, running requests finished, the last changes and the index written down.
 func (n *node) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -218,12 +193,8 @@ func (n *node) Run(ctx context.Context) error {
 	defer stopBackground()
 	var group errgroup.Group
 	group.Go(func() error { n.store.Run(background); return nil })
-	if n.mark != nil {
-		group.Go(func() error {
-			n.mark.Run(background, n.store.Index, n.log)
-			return nil
-		})
-	}
+	group.Go(func() error { n.data.run(background, n.store); return nil })
+	group.Go(func() error { n.awaitSync(background); return nil })
 	if n.debug != nil {
 		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}
@@ -239,9 +210,22 @@ func (n *node) Run(ctx context.Context) error {
 	err := serve(serving, n.listener, n.handler, n.log)
 	stop()
 	stopBackground()
-	err = errors.Join(err, group.Wait(), n.closeMark())
+	err = errors.Join(err, group.Wait(), n.data.close())
 	n.log.Info("node has stopped", "name", n.cfg.name)
 	return err
+}
+
+// awaitSync lets leases run from when the node has what the others have.
+func (n *node) awaitSync(ctx context.Context) {
+	if n.cluster != nil {
+		select {
+		case <-n.cluster.gossip.Synced():
+		case <-ctx.Done():
+			return
+		}
+	}
+	n.store.Synced()
+	n.data.endResync(ctx, n.store)
 }
 
 // tagOf gives a node's indexes the tag that they begin with. Where two nodes have the same,

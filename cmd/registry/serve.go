@@ -18,8 +18,10 @@ With --join nodes replicate: any of them takes writes and answers reads, and the
 have them within milliseconds. List all nodes on each of them; they may be started in
 any order. Without --join and --gossip-listen the node runs alone.
 
-Entries live in memory. The data directory keeps the node's index growing over a
-restart and the addresses of its peers; it keeps no entries.
+With --data-dir an entry without a TTL is on disk before its write is answered, and
+entries with one get there within a second. After a restart all of them are back, and
+leases begin anew. Without it everything is in memory only. A node whose data directory
+is damaged says so and does not start; with --resync it takes everything from the others.
 
 With --lbsync the node also does what "registry lbsync" does, for balancers on the same
 machine. It follows itself unless the file names endpoints, its figures join the node's
@@ -43,7 +45,8 @@ machine. It follows itself unless the file names endpoints, its figures join the
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&cfg.name, "name", "", "name of the node, unique in the cluster (default the host's name)")
-	flags.StringVar(&cfg.dataDir, "data-dir", "", "directory for what survives a restart (default none)")
+	flags.StringVar(&cfg.dataDir, "data-dir", "", "directory for what survives a restart (default none: all is in memory only)")
+	flags.BoolVar(&cfg.resync, "resync", false, "set aside what is in the data directory and take everything from the other nodes")
 	flags.StringVar(&cfg.listen, "listen", "127.0.0.1:4001", "HOST:PORT for clients")
 	flags.StringSliceVar(&cfg.advertise, "advertise", nil, "URL[,URL] under which clients reach the node (default made from --listen; give it when that is 0.0.0.0)")
 	flags.BoolVar(&cfg.renewalEvents, "renewal-events", false, "make each heartbeat an event, to the letter as etcd; every one then wakes all watches")
