@@ -138,8 +138,9 @@ func newCommit() *commit { return &commit{done: make(chan struct{})} }
 
 // pledge is what a write waits for before it is answered.
 type pledge struct {
-	*commit      // nil for nothing
-	careful bool // whether it matters when that fails
+	*commit         // nil for nothing
+	careful bool    // whether it matters when that fails
+	journal Journal // says why when it takes too long
 }
 
 // await waits until the write is on disk.
@@ -153,7 +154,11 @@ func (c pledge) await() error {
 	case <-c.done:
 		return c.err
 	case <-timeout.C:
-		return fmt.Errorf("the disk has not answered for %v", diskTimeout)
+		err := fmt.Errorf("not on disk after %v", diskTimeout)
+		if why := c.journal.Err(); why != nil {
+			err = fmt.Errorf("%w: %w", err, why)
+		}
+		return err
 	}
 }
 
@@ -208,5 +213,5 @@ func (s *Store) pledgeLocked() pledge {
 	}
 	s.unsaved.sync = true
 	s.unsaved.call()
-	return pledge{s.unsaved.next, s.care == careful}
+	return pledge{s.unsaved.next, s.care == careful, s.journal}
 }

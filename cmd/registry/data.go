@@ -16,8 +16,12 @@ import (
 // not a clock that was wrong for a while but a damaged file.
 const maxIndexAhead = 365 * 24 * time.Hour
 
-// flushTimeout is how long a node that stops waits for its last changes to reach the disk.
-const flushTimeout = 5 * time.Second
+const (
+	// flushTimeout is how long a node that stops waits for its last changes to reach the disk.
+	flushTimeout = 5 * time.Second
+	// troubledFlushTimeout is flushTimeout for a disk that is in trouble already.
+	troubledFlushTimeout = time.Second
+)
 
 // data is a node's data directory. A nil one is none: then nothing is kept.
 type data struct {
@@ -118,10 +122,13 @@ func (d *data) run(ctx context.Context, store *registry.Store) {
 		_ = store.Keep(ctx) // the journal has said why
 	}()
 	d.mark.Run(ctx, store.Index, d.log)
+	wait := flushTimeout
+	if d.db.Err() != nil {
+		wait = troubledFlushTimeout
+	}
 	select {
 	case <-kept:
-	case <-time.After(flushTimeout):
-		d.log.Warn("the last changes are not on disk, since it does not answer")
+	case <-time.After(wait): // closing the journal tells why
 	}
 }
 

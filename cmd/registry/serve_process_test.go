@@ -20,7 +20,9 @@ const anyPort = "--listen=127.0.0.1:0"
 type serving struct {
 	base   string // URL
 	cmd    *exec.Cmd
-	exited <-chan struct{} // closed when cmd's state is there
+	exited <-chan struct{}  // closed when cmd's state is there
+	log    *strings.Builder // what it has logged; to be read when it has exited
+	fails  bool             // it is to end with an error
 }
 
 // startProcess runs serve until the test ends or stop is called. Its environment holds
@@ -43,9 +45,9 @@ func startProcess(t *testing.T, vars []string, args ...string) *serving {
 		readLog(io.TeeReader(stderr, log), address)
 		_ = cmd.Wait() // its outcome is in cmd.ProcessState
 	}()
-	s := &serving{cmd: cmd, exited: exited}
+	s := &serving{cmd: cmd, exited: exited, log: log}
 	t.Cleanup(func() {
-		if code := s.stop(t, syscall.SIGTERM); code > 0 { // also after a data race
+		if code := s.stop(t, syscall.SIGTERM); code > 0 && !s.fails { // also after a data race
 			t.Errorf("%v ended with code %d:\n%s", cmd.Args, code, log)
 		}
 	})

@@ -48,7 +48,7 @@ type DB struct {
 	observe func(time.Duration)
 	cache   *pebble.Cache
 
-	work chan job   // to the goroutine that commits; closed by Close
+	work chan job   // to the goroutine that commits
 	done chan error // its answers
 
 	number uint64 // of the latest commit
@@ -208,17 +208,26 @@ func (db *DB) apply(b *pebble.Batch, sync bool) error {
 
 // commitAll commits in a goroutine of its own, which may be stuck for ever.
 func (db *DB) commitAll() {
-	for j := range db.work {
-		o := pebble.NoSync
-		if j.sync {
-			o = pebble.Sync
+	for {
+		select {
+		case j := <-db.work:
+			db.done <- db.commit(j)
+		case <-db.faults.failed:
+			return
 		}
-		err := db.pebble.Apply(j.batch, o)
-		if err != nil {
-			db.faults.fail(err)
-		}
-		db.done <- errors.Join(err, j.batch.Close())
 	}
+}
+
+func (db *DB) commit(j job) error {
+	o := pebble.NoSync
+	if j.sync {
+		o = pebble.Sync
+	}
+	err := db.pebble.Apply(j.batch, o)
+	if err != nil {
+		db.faults.fail(err)
+	}
+	return errors.Join(err, j.batch.Close())
 }
 
 // Err tells what is wrong with the disk now, nil if nothing is.
@@ -247,7 +256,6 @@ func (db *DB) Close() error {
 		err = fmt.Errorf("the disk has not answered for %v", wait)
 	}
 	db.faults.end()
-	close(db.work)
 	if err = cmp.Or(trouble, err); err != nil {
 		return fmt.Errorf("data directory %s was not closed in good order: %w", db.dir, err)
 	}
