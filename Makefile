@@ -17,6 +17,9 @@ FUZZTIME       ?= 10m
 SIM_SEEDS ?= 5000
 SIM_FIRST ?= 1
 
+# How many times each test of `make kills` kills.
+KILLS ?= 200
+
 # Flags of the benchmarks, for example: make bench BENCHFLAGS='-only put -rounds 3' CLUSTERBENCHFLAGS='-only latency'.
 BENCHFLAGS        ?=
 CLUSTERBENCHFLAGS ?=
@@ -36,7 +39,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills mutants fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -93,6 +96,9 @@ bench-lbsync: build ## Measure lbsync with real balancers under load, beside con
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
 		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
+
+kills: ## Kill nodes under load, alone and of three, and see that nothing acknowledged is lost: make kills KILLS=200.
+	@CGO_ENABLED=1 $(GO) test -race -run '^TestKill(One|OfThree)$$' -count=1 -v -timeout=2h ./cmd/registry -kill.rounds=$(KILLS)
 
 mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
 	@$(GO) run .ci/mutants.go

@@ -102,7 +102,7 @@ func (db *DB) open(o Options) (err error) {
 		return damaged(db.dir, err)
 	}
 	if db.number, err = db.readNumber(); err == nil {
-		db.proof, err = openProof(db.dir, db.number)
+		db.proof, err = openProof(o.fs, db.dir, db.number)
 	}
 	if err != nil {
 		return errors.Join(err, db.pebble.Close())

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"rollcall/registry"
 )
 
@@ -266,7 +268,7 @@ func registered(t *testing.T, dir string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := replaceSynced(filepath.Join(dir, proofFile), strconv.FormatUint(db.number, 10)); err != nil {
+	if err := replaceSynced(vfs.Default, filepath.Join(dir, proofFile), strconv.FormatUint(db.number, 10)); err != nil {
 		t.Fatal(err)
 	}
 	return all
@@ -324,5 +326,41 @@ func TestHalfMadeJournal(t *testing.T) {
 	defer db.Close()
 	if _, err := os.Stat(filepath.Join(dir, dbDir+".new")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the rest is still there: %v", err)
+	}
+}
+
+// A power loss takes what was not synced, and nothing that was acknowledged as synced.
+func TestPowerLoss(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	disk := vfs.NewCrashableMem()
+	synced := 0
+	for boot := range 30 {
+		db, err := Open("data", Options{fs: disk})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := contents(db)
+		if err != nil || all["k/first"] != all["k/second"] {
+			t.Fatalf("%v, half a commit: %q and %q", err, all["k/first"], all["k/second"])
+		}
+		last, _ := strconv.Atoi(all["k/first"])
+		if last < synced {
+			t.Errorf("boot %d: %d was acknowledged, %d is there", boot, synced, last)
+		}
+		for i := last + 1; i < last+2+rng.IntN(40); i++ {
+			sync := rng.IntN(3) == 0
+			commit(t, db, sync, "k/first", strconv.Itoa(i), "k/second", strconv.Itoa(i))
+			if sync {
+				synced = i
+			}
+		}
+		lost := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: rng.IntN(101), RNG: rng})
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		disk = lost
+	}
+	if synced == 0 {
+		t.Error("nothing was ever synced")
 	}
 }

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // format is the version of the journal that this program reads and writes. It is in a file
@@ -47,14 +47,14 @@ func damage(dir string, err error) error {
 func prepare(dir string, o *pebble.Options) error {
 	path := filepath.Join(dir, dbDir)
 	if _, err := o.FS.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		if hasProof(dir) {
+		if isThere(o.FS, filepath.Join(dir, proofFile)) {
 			return damage(dir, fmt.Errorf("%s is gone", dbDir))
 		}
 		return create(dir, o, nil)
 	} else if err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
-	if err := checkFormat(path); err != nil {
+	if err := checkFormat(o.FS, path); err != nil {
 		return err
 	}
 	if is, err := pebble.Peek(path, o.FS); err != nil || !is.Exists {
@@ -64,13 +64,13 @@ func prepare(dir string, o *pebble.Options) error {
 }
 
 // checkFormat refuses the journals of other versions.
-func checkFormat(path string) error {
-	text, err := os.ReadFile(filepath.Join(path, formatFile))
+func checkFormat(disk vfs.FS, path string) error {
+	text, err := readText(disk, filepath.Join(path, formatFile))
 	if err != nil {
 		return fmt.Errorf("%s is no journal of this program: %w", path, err)
 	}
 	var version int
-	if _, err := fmt.Sscanf(string(text), formatText, &version); err != nil {
+	if _, err := fmt.Sscanf(text, formatText, &version); err != nil {
 		return fmt.Errorf("%s says %.40q, not which format it has", filepath.Join(path, formatFile), text)
 	}
 	if version > format {
@@ -86,6 +86,9 @@ func create(dir string, o *pebble.Options, fill func(*pebble.DB) error) error {
 	if err := o.FS.RemoveAll(temp); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
+	if err := o.FS.MkdirAll(temp, 0o700); err != nil { // it is to hold secrets
+		return fmt.Errorf("data directory: %w", err)
+	}
 	db, err := pebble.Open(temp, o)
 	if err != nil {
 		return fmt.Errorf("data directory: %w", err)
@@ -93,9 +96,9 @@ func create(dir string, o *pebble.Options, fill func(*pebble.DB) error) error {
 	if fill != nil {
 		err = fill(db)
 	}
-	err = errors.Join(err, db.Close(), writeSynced(filepath.Join(temp, formatFile), fmt.Sprintf(formatText, format)))
+	err = errors.Join(err, db.Close(), writeSynced(o.FS, filepath.Join(temp, formatFile), fmt.Sprintf(formatText, format)))
 	if err == nil {
-		err = errors.Join(syncDir(temp), os.Rename(temp, path), syncDir(dir))
+		err = errors.Join(syncDir(o.FS, temp), o.FS.Rename(temp, path), syncDir(o.FS, dir))
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("data directory: %w", err), o.FS.RemoveAll(temp))

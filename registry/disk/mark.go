@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // Mark bounds a node's indexes in a file. The bound is kept ahead of the indexes, so
@@ -77,14 +79,14 @@ func (m *Mark) Close() error { return m.lock.Close() }
 func (m *Mark) Forget() { m.bound = 0 }
 
 func (m *Mark) read() error {
-	text, err := os.ReadFile(m.path)
+	text, err := readText(vfs.Default, m.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("index mark: %w", err)
 	}
-	if m.bound, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err != nil {
+	if m.bound, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil {
 		return fmt.Errorf("index mark %s holds %.40q, which is no number; restore it, or remove it and have all clients list again", m.path, text)
 	}
 	return nil
@@ -143,41 +145,9 @@ func (m *Mark) lower(index uint64) error {
 // write replaces the file, synced, so that it holds the old or the new bound whatever
 // happens.
 func (m *Mark) write(bound uint64) error {
-	if err := replaceSynced(m.path, strconv.FormatUint(bound, 10)+"\n"); err != nil {
+	if err := replaceSynced(vfs.Default, m.path, strconv.FormatUint(bound, 10)+"\n"); err != nil {
 		return fmt.Errorf("index mark: %w", err)
 	}
 	m.bound = bound
 	return nil
-}
-
-// replaceSynced makes a file hold the old or the new text whatever happens.
-func replaceSynced(path, text string) error {
-	temp := path + ".new"
-	if err := writeSynced(temp, text); err != nil {
-		return err
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// syncDir makes a rename in a directory survive a power failure.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
-}
-
-func writeSynced(path, text string) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	if _, err := f.WriteString(text); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

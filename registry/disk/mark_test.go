@@ -118,7 +118,7 @@ func TestMarkFailureKeepsTheOld(t *testing.T) {
 	if err := m.Raise(1); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Mkdir(filepath.Join(dir, markFile+".new"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, markFile+".new", "in the way"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := m.Raise(100_000); err == nil {

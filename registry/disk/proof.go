@@ -4,12 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
@@ -21,6 +22,7 @@ const (
 // proof is a number beside the journal: up to there commits were acknowledged. Without it the
 // end of a log that has gone bad could not be told from a write that a crash has cut short.
 type proof struct {
+	fs   vfs.FS
 	path string
 
 	mu      sync.Mutex
@@ -31,24 +33,19 @@ type proof struct {
 	ended   chan struct{}
 }
 
-func hasProof(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, proofFile))
-	return err == nil
-}
-
 // openProof compares the number with that of the journal, which must have reached it.
-func openProof(dir string, number uint64) (*proof, error) {
+func openProof(disk vfs.FS, dir string, number uint64) (*proof, error) {
 	p := &proof{
-		path: filepath.Join(dir, proofFile), number: number,
+		fs: disk, path: filepath.Join(dir, proofFile), number: number,
 		wake: make(chan struct{}, 1), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
-	text, err := os.ReadFile(p.path)
+	text, err := readText(disk, p.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:
 		return nil, fmt.Errorf("data directory: %w", err)
 	default:
-		if p.written, err = strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err != nil {
+		if p.written, err = strconv.ParseUint(strings.TrimSpace(text), 10, 64); err != nil {
 			return nil, damage(dir, fmt.Errorf("%s holds %.40q, which is no number", p.path, text))
 		}
 	}
@@ -98,7 +95,7 @@ func (p *proof) write() error {
 	if same {
 		return nil
 	}
-	if err := replaceSynced(p.path, strconv.FormatUint(number, 10)+"\n"); err != nil {
+	if err := replaceSynced(p.fs, p.path, strconv.FormatUint(number, 10)+"\n"); err != nil {
 		return err
 	}
 	p.mu.Lock()

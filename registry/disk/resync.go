@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 const (
@@ -21,11 +23,11 @@ func SetAside(dir string) error {
 		if err := os.RemoveAll(filepath.Join(dir, asideDir)); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
-		if err := writeSynced(filepath.Join(dir, resyncFile), "the journal is to come from other nodes\n"); err != nil {
+		if err := writeSynced(vfs.Default, filepath.Join(dir, resyncFile), "the journal is to come from other nodes\n"); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
-	if err := errors.Join(moveAside(dir), remove(filepath.Join(dir, proofFile)), syncDir(dir)); err != nil {
+	if err := errors.Join(moveAside(dir), remove(filepath.Join(dir, proofFile)), syncDir(vfs.Default, dir)); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	return nil
@@ -35,7 +37,7 @@ func SetAside(dir string) error {
 // the new one.
 func moveAside(dir string) error {
 	from, to := filepath.Join(dir, dbDir), filepath.Join(dir, asideDir)
-	if _, err := os.Stat(to); err == nil {
+	if isThere(vfs.Default, to) {
 		return os.RemoveAll(from)
 	}
 	err := os.Rename(from, to)
@@ -55,13 +57,12 @@ func remove(path string) error {
 // IsResyncing tells whether a resync of the data directory has begun and not ended. The node
 // must call [SetAside] again then, and have everything from its peers before it serves.
 func IsResyncing(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, resyncFile))
-	return err == nil
+	return isThere(vfs.Default, filepath.Join(dir, resyncFile))
 }
 
 // EndResync notes that the journal holds what the other nodes hold.
 func EndResync(dir string) error {
-	if err := errors.Join(remove(filepath.Join(dir, resyncFile)), syncDir(dir)); err != nil {
+	if err := errors.Join(remove(filepath.Join(dir, resyncFile)), syncDir(vfs.Default, dir)); err != nil {
 		return fmt.Errorf("data directory: %w", err)
 	}
 	return nil
