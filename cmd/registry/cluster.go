@@ -112,7 +112,7 @@ func newCluster(cfg nodeConfig, store *registry.Store, data *data, log *slog.Log
 	}
 	if data != nil {
 		g.PeersFile = filepath.Join(data.dir, "peers")
-		g.NeedsPeer = data.resyncing
+		g.NeedsPeer = data.isResyncing()
 	}
 	var err error
 	if c.gossip, err = gossip.New(g); err != nil {

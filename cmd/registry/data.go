@@ -25,12 +25,11 @@ const (
 
 // data is a node's data directory. A nil one is none: then nothing is kept.
 type data struct {
-	dir       string
-	after     uint64 // bound of the indexes of former runs, 0 if there were none
-	mark      *disk.Mark
-	db        *disk.DB
-	resyncing bool // what it holds is not all that the node had
-	log       *slog.Logger
+	dir   string
+	after uint64 // bound of the indexes of former runs, 0 if there were none
+	mark  *disk.Mark
+	db    *disk.DB
+	log   *slog.Logger
 }
 
 // openData opens the data directory of a configuration, nil if it has none.
@@ -71,8 +70,7 @@ func (d *data) readMark() error {
 
 // openJournal opens the journal, an empty one if all is to come from other nodes.
 func (d *data) openJournal(cfg *nodeConfig, observe func(time.Duration)) (err error) {
-	d.resyncing = cfg.resync || disk.IsResyncing(d.dir)
-	if d.resyncing {
+	if cfg.resync || d.isResyncing() {
 		if !cfg.gossip.isOn() || len(cfg.gossip.join) == 0 {
 			return fmt.Errorf("data directory %s: a resync has begun and needs other nodes; start with --join, or restore a backup into an empty directory", d.dir)
 		}
@@ -132,9 +130,12 @@ func (d *data) run(ctx context.Context, store *registry.Store) {
 	}
 }
 
+// isResyncing tells whether what it holds is not all that the node had.
+func (d *data) isResyncing() bool { return d != nil && disk.IsResyncing(d.dir) }
+
 // endResync notes that the store has what the other nodes have, once that is on disk, too.
 func (d *data) endResync(ctx context.Context, store *registry.Store) {
-	if d == nil || !d.resyncing {
+	if !d.isResyncing() {
 		return
 	}
 	err := store.Flush(ctx)
