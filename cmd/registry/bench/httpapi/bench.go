@@ -17,6 +17,9 @@ type row = kit.Row[bench, report]
 func rows() []row {
 	return []row{
 		{Name: "put", Run: runLoad(heartbeatLoad)},
+		{Name: "durable-1", Run: runLoad(durableLoad("durable-1", 1, 1.0))},
+		{Name: "durable-64", Run: runLoad(durableLoad("durable-64", 64, 1.5))},
+		{Name: "start", Run: runStart},
 		{Name: "get", Run: runLoad(getLoad)},
 		{Name: "get-ttl", Run: runLoad(getTTLLoad)},
 		{Name: "list", Run: runLoad(listLoad)},

@@ -24,10 +24,12 @@ type load struct {
 	name  string
 	title string
 
-	requests   []request
-	writes     bool                // the disk matters: etcd on tmpfs takes part too
-	seed       []request           // sent before every turn
-	background func(i int) request // if set, sent for entry after entry during a turn, busyRate times a second
+	requests    []request
+	connections int                 // 0 is wrkConnections
+	writes      bool                // the disk matters: etcd on tmpfs takes part too, and the registry without a disk
+	durable     bool                // the disk is what is measured: only servers on the same one take part
+	seed        []request           // sent before every turn
+	background  func(i int) request // if set, sent for entry after entry during a turn, busyRate times a second
 
 	sample request // sent after every turn, and to the registry for the answers of the bare server
 	check  func(answer) error
@@ -63,6 +65,17 @@ func heartbeatLoad() load {
 		requests: each(heartbeat), writes: true, seed: each(heartbeat),
 		sample: heartbeat(sampled), check: wantHeartbeat,
 		againstEtcd: kit.AtLeast(2.5), againstBare: kit.AtLeast(0.80),
+	}
+}
+
+// durableLoad is shared configuration: no TTL, so it is on disk before the answer.
+func durableLoad(name string, connections int, target float64) func() load {
+	return func() load {
+		return load{
+			name: name, title: fmt.Sprintf("durable PUT (no ttl), 1,000 keys, connections: %d", connections),
+			requests: each(plainEntry), connections: connections, durable: true, seed: each(plainEntry),
+			sample: plainEntry(sampled), check: wantSet, againstEtcd: kit.AtLeast(target),
+		}
 	}
 }
 
@@ -117,6 +130,14 @@ func wantHeartbeat(a answer) error {
 		return fmt.Errorf("not the answer to a heartbeat: %+v", a)
 	}
 	return checkEntry(*a.Node, "/frontends", sampled, ttl)
+}
+
+// wantSet checks the answer to a durable PUT.
+func wantSet(a answer) error {
+	if a.Action != "set" {
+		return fmt.Errorf("not the answer to a set: %+v", a)
+	}
+	return checkEntry(*a.Node, "/plain", sampled, 0)
 }
 
 // wantEntry checks the answer to a GET of the sampled entry, of the directory with ttls if maxTTL is above 0.

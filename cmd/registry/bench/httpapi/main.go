@@ -9,6 +9,7 @@
 // The servers are:
 //
 //   - registry: `registry serve` of this module, with its data directory on disk;
+//   - registry, memory only: the same without a data directory;
 //   - etcd: `etcd --enable-v2` as Debian ships it, data on disk; it waits for the disk on each write;
 //   - etcd on tmpfs: the same with its data in memory, so that no comparison rests on the disk alone;
 //   - bare chi: a router and a handler that answers fixed bytes of the same size, the limit of the stack we use.
@@ -65,6 +66,7 @@ type options struct {
 	duration time.Duration // of one turn under load
 	watchers int           // in the row "watch"
 	keys     int           // in the rows "memory" and "memory-ttl"
+	stored   int           // in the row "start"
 	profile  string        // directory for CPU profiles of the registry; empty takes none
 }
 
@@ -82,6 +84,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	fs.DurationVar(&o.duration, "duration", 4*time.Second, "of one turn under load")
 	fs.IntVar(&o.watchers, "watchers", 10_000, "connections that wait for one change")
 	fs.IntVar(&o.keys, "keys", 100_000, "keys held for the memory rows")
+	fs.IntVar(&o.stored, "stored", 1_000_000, "entries on disk at the start that is timed")
 	fs.StringVar(&o.profile, "profile", "", "write a CPU profile of the registry, ROW.prof, to this `directory`")
 	if err := fs.Parse(args); err != nil {
 		return o, err
@@ -94,8 +97,8 @@ func (o options) validate(extraArgs int) error {
 	switch {
 	case extraArgs > 0:
 		return errors.New("only flags are expected")
-	case o.rounds < 1 || o.watchers < 1 || o.keys < 1:
-		return errors.New("-rounds, -watchers and -keys must be at least 1")
+	case o.rounds < 1 || o.watchers < 1 || o.keys < 1 || o.stored < 1:
+		return errors.New("-rounds, -watchers, -keys and -stored must be at least 1")
 	case o.duration < time.Second || o.duration > maxTurn:
 		return fmt.Errorf("-duration must be between 1s and %s", maxTurn)
 	}

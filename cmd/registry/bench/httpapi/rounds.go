@@ -54,24 +54,22 @@ func runLoad(newLoad func() load) func(context.Context, *bench, *report) error {
 // prepare starts the servers and warms them up. The bare one comes last, since it needs the registry's answers.
 func (c *contest) prepare(ctx context.Context) error {
 	var err error
-	if c.wrk, err = newWrkLoad(c.bench.wrk, c.bench.work, c.load.requests); err != nil {
+	if c.wrk, err = newWrkLoad(c.bench.wrk, c.bench.work, c.load); err != nil {
 		return err
 	}
 	registry, err := c.servers.add(ctx, c.bench.registryLauncher())
 	if err != nil {
 		return err
 	}
-	etcds := c.bench.etcdLaunchers()
-	if !c.load.writes {
-		etcds = etcds[:1]
-	}
-	for _, l := range etcds {
+	for _, l := range c.rivals() {
 		if _, err := c.servers.add(ctx, l); err != nil {
 			return err
 		}
 	}
-	if err := c.addBare(ctx, registry); err != nil {
-		return err
+	if !c.load.durable {
+		if err := c.addBare(ctx, registry); err != nil {
+			return err
+		}
 	}
 	for _, s := range c.servers {
 		if _, err := c.play(ctx, s, warmUp); err != nil {
@@ -79,6 +77,17 @@ func (c *contest) prepare(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// rivals are the servers beside the registry and the bare one.
+func (c *contest) rivals() []launcher {
+	rivals := c.bench.etcdLaunchers()
+	switch {
+	case c.load.durable, !c.load.writes:
+		return rivals[:1]
+	default:
+		return append(rivals, c.bench.memoryOnlyLauncher())
+	}
 }
 
 func (c *contest) addBare(ctx context.Context, registry *server) error {
@@ -206,8 +215,11 @@ func (c *contest) report(rep *report) {
 	ours := c.turns[nameRegistry]
 	for _, s := range c.servers[1:] {
 		goal := c.load.againstEtcd
-		if s.name == nameBare {
+		switch s.name {
+		case nameBare:
 			goal = c.load.againstBare
+		case nameMemoryOnly:
+			goal = kit.AtLeast(0.95)
 		}
 		theirs := c.turns[s.name]
 		rep.compare(comparison{

@@ -29,6 +29,8 @@ const (
 	nameEtcdTmpfs = "etcd on tmpfs"
 	nameEtcdShort = "etcd, short log"
 	nameBare      = "bare chi"
+
+	nameMemoryOnly = "registry, memory only"
 )
 
 // A launcher knows how to start one of the servers as a process of its own.
@@ -70,6 +72,13 @@ func (b *bench) registryLauncher() launcher {
 	}}
 }
 
+// memoryOnlyLauncher is the registry without a data directory.
+func (b *bench) memoryOnlyLauncher() launcher {
+	return launcher{nameMemoryOnly, b.work, func(s site) []string {
+		return []string{b.registry, "serve", "--name", "bench", "--listen", s.addr, "--gossip-listen", s.extra}
+	}}
+}
+
 // etcdLauncher starts etcd with its default settings, on a data directory below parent.
 func (b *bench) etcdLauncher(name, parent string, flags ...string) launcher {
 	return launcher{name, parent, func(s site) []string {
@@ -98,6 +107,11 @@ func (l launcher) start(ctx context.Context) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	return l.startAt(ctx, site)
+}
+
+// startAt runs the server on a site that may hold what a former run of it has left.
+func (l launcher) startAt(ctx context.Context, site site) (*server, error) {
 	argv := l.argv(site)
 	output, err := os.Create(filepath.Join(site.dir, "..", filepath.Base(site.dir)+".log"))
 	if err != nil {
@@ -176,6 +190,12 @@ func (s *server) healthy(ctx context.Context) bool {
 
 // stop ends the process, kindly first, and removes its data.
 func (s *server) stop() {
+	s.end()
+	_ = os.RemoveAll(s.dir) // The whole directory of the run goes at its end.
+}
+
+// end ends the process, kindly first.
+func (s *server) end() {
 	_ = s.cmd.Process.Signal(syscall.SIGTERM) // It may have ended by itself.
 	select {
 	case <-s.done:
@@ -183,7 +203,6 @@ func (s *server) stop() {
 		_ = s.cmd.Process.Kill()
 		<-s.done
 	}
-	_ = os.RemoveAll(s.dir) // The whole directory of the run goes at its end.
 }
 
 // tail returns the last lines of a log, for an error message.

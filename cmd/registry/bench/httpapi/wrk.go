@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -15,7 +16,7 @@ import (
 
 const (
 	wrkThreads     = 2
-	wrkConnections = 64
+	wrkConnections = 64 // unless a load says otherwise
 	formType       = "application/x-www-form-urlencoded"
 )
 
@@ -27,13 +28,14 @@ type wrkLoad struct {
 	binary   string
 	script   string
 	requests string
+	conns    int
 }
 
 // newWrkLoad writes the script and the requests for wrk to dir.
-func newWrkLoad(binary, dir string, requests []request) (wrkLoad, error) {
-	load := wrkLoad{binary, filepath.Join(dir, "wrk.lua"), filepath.Join(dir, "requests.txt")}
+func newWrkLoad(binary, dir string, l load) (wrkLoad, error) {
+	load := wrkLoad{binary, filepath.Join(dir, "wrk.lua"), filepath.Join(dir, "requests.txt"), cmp.Or(l.connections, wrkConnections)}
 	var lines strings.Builder
-	for _, r := range requests {
+	for _, r := range l.requests {
 		fmt.Fprintf(&lines, "%s %s %s\n", r.method, r.path, r.form)
 	}
 	return load, errors.Join(
@@ -52,10 +54,11 @@ type wrkResult struct {
 // run loads the server for the duration. An answer outside 2xx and 3xx, a broken connection or a time-out is an error;
 // the callers look at samples, so that a wrong 2xx is found too.
 func (l wrkLoad) run(ctx context.Context, s *server, duration time.Duration) (wrkResult, error) {
+	threads := strconv.Itoa(min(wrkThreads, l.conns))
 	cmd := exec.CommandContext(ctx, l.binary,
-		"-t", strconv.Itoa(wrkThreads), "-c", strconv.Itoa(wrkConnections), "-d", wrkSeconds(duration),
+		"-t", threads, "-c", strconv.Itoa(l.conns), "-d", wrkSeconds(duration),
 		"--timeout", "10s", "-s", l.script, s.url, "--", l.requests)
-	cmd.Env = append(os.Environ(), "WRK_THREADS="+strconv.Itoa(wrkThreads))
+	cmd.Env = append(os.Environ(), "WRK_THREADS="+threads)
 	output, err := cmd.CombinedOutput()
 	if err != nil {
 		return wrkResult{}, fmt.Errorf("run wrk: %w: %s", err, output)
