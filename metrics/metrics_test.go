@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +20,7 @@ import (
 	"rollcall/gossip"
 	"rollcall/lbsync"
 	"rollcall/registry"
+	"rollcall/registry/disk"
 )
 
 // everything returns a registry with all collectors that a program may expose.
@@ -27,7 +29,9 @@ func everything(t *testing.T) *prometheus.Registry {
 	requests := NewHTTP()
 	h := requests.Wrap("/v2/keys/*", http.NotFoundHandler())
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
-	return NewRegistry("v1", requests,
+	data := NewDisk()
+	data.Watch(func() disk.Stats { return disk.Stats{} })
+	return NewRegistry("v1", requests, data,
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
 		NewGossipCollector(gossipStats),
 		NewLbsyncCollector(lbsyncStats),
@@ -49,6 +53,14 @@ func gossipStats() gossip.Stats {
 		SendFailures: 5, ApplyErrors: 6, Malformed: 7, Dropped: 8, BusyGiven: 9, BusyReceived: 10, Gaps: 11,
 		LastContact: time.Unix(1700000000, 5e8), Health: 2, KeyFailures: 12, HandoffDrops: 100, Rejected: 13, JoinFailures: 14,
 	}
+}
+
+func TestDiskFigures(t *testing.T) {
+	d := NewDisk()
+	d.Watch(func() disk.Stats { return disk.Stats{Bytes: 123} })
+	wantFigures(t, d, "rollcall_disk_bytes 123\nrollcall_disk_healthy 1\n")
+	d.Watch(func() disk.Stats { return disk.Stats{Err: errors.New("full")} })
+	wantFigures(t, d, "rollcall_disk_bytes 0\nrollcall_disk_healthy 0\n")
 }
 
 func TestGossipFigures(t *testing.T) {
@@ -115,13 +127,14 @@ func TestGossipFiguresFromTheStart(t *testing.T) {
 }
 
 // wantFigures compares what a collector exposes.
+// wantFigures compares what a collector exposes, but for histograms.
 func wantFigures(t *testing.T, c prometheus.Collector, want string) {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
 	r.MustRegister(c)
 	w := httptest.NewRecorder()
 	Handler(r).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", http.NoBody))
-	got := regexp.MustCompile("(?m)^(#|promhttp).*\n").ReplaceAllString(w.Body.String(), "")
+	got := regexp.MustCompile("(?m)^(#|promhttp|.*_duration_seconds_).*\n").ReplaceAllString(w.Body.String(), "")
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("exposed (-want +got):\n%s", diff)
 	}

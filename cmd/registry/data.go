@@ -7,6 +7,9 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"rollcall/metrics"
 	"rollcall/registry"
 	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
@@ -25,26 +28,27 @@ const (
 
 // data is a node's data directory. A nil one is none: then nothing is kept.
 type data struct {
-	dir   string
-	after uint64 // bound of the indexes of former runs, 0 if there were none
-	mark  *disk.Mark
-	db    *disk.DB
-	log   *slog.Logger
+	dir     string
+	after   uint64 // bound of the indexes of former runs, 0 if there were none
+	mark    *disk.Mark
+	db      *disk.DB
+	metrics *metrics.Disk
+	log     *slog.Logger
 }
 
 // openData opens the data directory of a configuration, nil if it has none.
-func openData(cfg *nodeConfig, observe func(time.Duration), log *slog.Logger) (_ *data, err error) {
+func openData(cfg *nodeConfig, log *slog.Logger) (_ *data, err error) {
 	if cfg.dataDir == "" {
 		log.Info("there is no --data-dir: all is in memory only, and what has no TTL is lost when the node ends")
 		return nil, nil //nolint:nilnil // a nil *data is none
 	}
-	d := &data{dir: cfg.dataDir, log: log}
+	d := &data{dir: cfg.dataDir, metrics: metrics.NewDisk(), log: log}
 	if d.mark, err = disk.OpenMark(d.dir, 60*registry.IndexesPerSecond); err != nil {
 		return nil, err
 	}
 	err = d.readMark()
 	if err == nil {
-		err = d.openJournal(cfg, observe)
+		err = d.openJournal(cfg)
 	}
 	if err != nil {
 		return nil, errors.Join(err, d.mark.Close())
@@ -69,7 +73,7 @@ func (d *data) readMark() error {
 }
 
 // openJournal opens the journal, an empty one if all is to come from other nodes.
-func (d *data) openJournal(cfg *nodeConfig, observe func(time.Duration)) (err error) {
+func (d *data) openJournal(cfg *nodeConfig) (err error) {
 	if cfg.resync || d.isResyncing() {
 		if !cfg.gossip.isOn() || len(cfg.gossip.join) == 0 {
 			return fmt.Errorf("data directory %s: a resync has begun and needs other nodes; start with --join, or restore a backup into an empty directory", d.dir)
@@ -79,8 +83,11 @@ func (d *data) openJournal(cfg *nodeConfig, observe func(time.Duration)) (err er
 		}
 		d.log.Warn("this node takes its whole state from the other nodes, and serves when it has it", "data_dir", d.dir)
 	}
-	d.db, err = disk.Open(d.dir, disk.Options{Log: d.log, ObserveCommit: observe})
-	return err
+	if d.db, err = disk.Open(d.dir, disk.Options{Log: d.log, ObserveCommit: d.metrics.Observe}); err != nil {
+		return err
+	}
+	d.metrics.Watch(d.db.Stats)
+	return nil
 }
 
 // attach gives the store what the journal holds.
@@ -155,6 +162,14 @@ func (d *data) checks() []httpapi.Check {
 		return nil
 	}
 	return []httpapi.Check{{Name: "disk", Fail: d.db.Err}}
+}
+
+// collectors are the metrics of the directory.
+func (d *data) collectors() []prometheus.Collector {
+	if d == nil {
+		return nil
+	}
+	return []prometheus.Collector{d.metrics}
 }
 
 // close lets others have the directory.

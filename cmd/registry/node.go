@@ -80,7 +80,7 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 			return nil, fmt.Errorf("name of the node: %w", err)
 		}
 	}
-	if n.data, err = openData(&n.cfg, nil, log); err != nil {
+	if n.data, err = openData(&n.cfg, log); err != nil {
 		return nil, err
 	}
 	if err := n.openAll(ctx, version); err != nil {
@@ -153,6 +153,7 @@ func (n *node) close() {
 func (n *node) newHandler(version string) http.Handler {
 	requests := metrics.NewHTTP()
 	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats)}
+	collectors = append(collectors, n.data.collectors()...)
 	if n.cluster != nil {
 		collectors = append(collectors, metrics.NewGossipCollector(n.cluster.gossip.Stats))
 	}

@@ -230,6 +230,15 @@ func (db *DB) commit(j job) error {
 	return errors.Join(err, j.batch.Close())
 }
 
+// Stats is what a journal can tell of itself.
+type Stats struct {
+	Err   error  // as [DB.Err]
+	Bytes uint64 // of its files
+}
+
+// Stats returns the present figures.
+func (db *DB) Stats() Stats { return Stats{Err: db.Err(), Bytes: db.pebble.Metrics().DiskSpaceUsage()} }
+
 // Err tells what is wrong with the disk now, nil if nothing is.
 func (db *DB) Err() error { return db.faults.now() }
 
