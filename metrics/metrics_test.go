@@ -126,7 +126,6 @@ func TestGossipFiguresFromTheStart(t *testing.T) {
 	}
 }
 
-// wantFigures compares what a collector exposes.
 // wantFigures compares what a collector exposes, but for histograms.
 func wantFigures(t *testing.T, c prometheus.Collector, want string) {
 	t.Helper()
