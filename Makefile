@@ -20,6 +20,9 @@ SIM_FIRST ?= 1
 # How many times each test of `make kills` kills.
 KILLS ?= 200
 
+# How long `make soak` goes on.
+SOAK ?= 10m
+
 # Flags of the benchmarks, for example: make bench BENCHFLAGS='-only put -rounds 3' CLUSTERBENCHFLAGS='-only latency'.
 BENCHFLAGS        ?=
 CLUSTERBENCHFLAGS ?=
@@ -39,7 +42,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -99,6 +102,9 @@ sim: ## Simulate many clusters under faults, with the race detector: make sim SI
 
 kills: ## Kill nodes under load, alone and of three, and see that nothing acknowledged is lost: make kills KILLS=200.
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestKill(One|OfThree)$$' -count=1 -v -timeout=2h ./cmd/registry -kill.rounds=$(KILLS)
+
+soak: ## Run one node and three under mixed load with kills for long: make soak SOAK=10m.
+	@$(GO) test -run '^TestSoak$$' -count=1 -v -timeout=48h ./cmd/registry -soak.for=$(SOAK)
 
 mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
 	@$(GO) run .ci/mutants.go

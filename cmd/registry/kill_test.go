@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -49,14 +50,15 @@ type mortals struct {
 	t     *testing.T
 	rand  *rand.Rand
 	nodes []*mortal
+	spell [2]time.Duration // how long they are written to before a kill, at least and at most
 	kills int
-	acks  int
 }
 
 // mortal is a node through all its lives.
 type mortal struct {
 	args    []string
 	process *serving
+	base    atomic.Pointer[string] // URL of the process
 	scribes []*scribe
 	last    uint64 // the highest index that it has shown
 }
@@ -65,7 +67,7 @@ func newMortals(t *testing.T, size int) *mortals {
 	t.Helper()
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
-	f := &mortals{t: t, rand: rand.New(rand.NewPCG(seed, 0))}
+	f := &mortals{t: t, rand: rand.New(rand.NewPCG(seed, 0)), spell: [2]time.Duration{20 * time.Millisecond, 400 * time.Millisecond}}
 	var addrs []string
 	for range size {
 		addr, err := ports.FreeAddr(t.Context())
@@ -94,6 +96,7 @@ func (f *mortals) start(nodes ...*mortal) {
 	f.t.Helper()
 	for _, m := range nodes {
 		m.process = startProcess(f.t, nil, m.args...)
+		m.base.Store(&m.process.base)
 	}
 	for _, m := range nodes {
 		eventually(f.t, "ok\n", func() string { return answer(f.t, http.MethodGet, m.process.base+"/readyz", "") })
@@ -112,7 +115,7 @@ func (f *mortals) round(victims ...*mortal) {
 			writing.Go(func() { s.write(ctx, m.process.base) })
 		}
 	}
-	time.Sleep(time.Duration(20+f.rand.IntN(400)) * time.Millisecond) // any moment
+	time.Sleep(f.spell[0] + rand.N(f.spell[1]-f.spell[0])) // any moment
 	for _, m := range victims {
 		_ = m.process.cmd.Process.Kill() // its state is looked at below
 	}
@@ -188,10 +191,10 @@ type kept struct {
 	index uint64 // of its last change
 }
 
-// listing returns all that a node holds, by key. Its indexes must not have gone back.
+// listing returns all that a node holds of what is written here, by key. Its indexes must not have gone back.
 func (f *mortals) listing(m *mortal) map[string]kept {
 	f.t.Helper()
-	resp := request(f.t, http.MethodGet, m.process.base+"/v2/keys/?recursive=true", "")
+	resp := request(f.t, http.MethodGet, m.process.base+"/v2/keys/kill?recursive=true", "")
 	var reply struct{ Node shownNode }
 	if err := json.NewDecoder(resp.Body).Decode(&reply); err != nil {
 		f.t.Fatal(err)
@@ -226,15 +229,20 @@ func (n shownNode) collect(into map[string]kept) {
 // conclude tells what was done, and that it was something.
 func (f *mortals) conclude() {
 	f.t.Helper()
+	acks := f.acks()
+	f.t.Logf("%d kills, %d acknowledged writes", f.kills, acks)
+	if acks < 20*f.kills {
+		f.t.Errorf("%d kills among %d acknowledged writes is no load", f.kills, acks)
+	}
+}
+
+func (f *mortals) acks() (n int) {
 	for _, m := range f.nodes {
 		for _, s := range m.scribes {
-			f.acks += s.acks
+			n += s.acks
 		}
 	}
-	f.t.Logf("%d kills, %d acknowledged writes", f.kills, f.acks)
-	if f.acks < 20*f.kills {
-		f.t.Errorf("%d kills among %d acknowledged writes is no load", f.kills, f.acks)
-	}
+	return n
 }
 
 // scribe writes keys of its own, one after the other, and knows what must become of them.
@@ -242,10 +250,11 @@ type scribe struct {
 	name   string
 	rand   *rand.Rand
 	fates  map[string]*fate
-	n      int    // counts its values
-	acks   int    // writes that were acknowledged
-	last   uint64 // the highest index that an answer has shown
-	err    error  // an answer that should not be
+	pause  time.Duration // between two writes
+	n      int           // counts its values
+	acks   int           // writes that were acknowledged
+	last   uint64        // the highest index that an answer has shown
+	err    error         // an answer that should not be
 	client *http.Client
 }
 
@@ -284,6 +293,9 @@ func newScribe(name string, seed uint64) *scribe {
 func (s *scribe) write(ctx context.Context, base string) {
 	defer s.client.CloseIdleConnections()
 	for ctx.Err() == nil && s.step(base+"/v2/keys") {
+		if s.pause > 0 {
+			time.Sleep(s.pause)
+		}
 	}
 }
 
