@@ -36,6 +36,7 @@ type nodeConfig struct {
 	listen        string   // HOST:PORT for clients; port 0 takes a free one
 	advertise     []string // URLs under which clients reach the node; none: made from listen
 	maxBody       int64    // bytes
+	limits        limitsConfig
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
 	gossip        gossipConfig
@@ -47,6 +48,9 @@ type nodeConfig struct {
 func (c *nodeConfig) validate() error {
 	if c.maxBody < 1 || c.maxBody > maxMaxBody {
 		return fmt.Errorf("--max-body %d: must be from 1 to %d", c.maxBody, int64(maxMaxBody))
+	}
+	if err := c.limits.validate(c.maxBody); err != nil {
+		return err
 	}
 	for _, text := range c.advertise {
 		u, err := url.Parse(text)
@@ -68,17 +72,18 @@ type node struct {
 	cluster  *cluster     // nil for a node alone
 	lbsync   *supervisor  // nil without lbsync
 	handler  http.Handler
+	guard    *httpapi.Guard
 }
 
 // newNode opens the data directory and binds the ports. Run releases them.
 func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log}
+	n := &node{cfg: cfg, log: log, guard: httpapi.NewGuard(cfg.limits.guard)}
 	if n.cfg.name == "" {
 		if n.cfg.name, err = os.Hostname(); err != nil {
 			return nil, fmt.Errorf("name of the node: %w", err)
 		}
 	}
-	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents, Log: log}
+	options := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: cfg.renewalEvents, Limits: cfg.limits.ofStore(cfg.maxBody), Log: log}
 	if cfg.dataDir != "" {
 		if options.AfterIndex, err = n.openMark(); err != nil {
 			return nil, err
@@ -177,7 +182,7 @@ func (n *node) close() {
 
 func (n *node) newHandler(version string) http.Handler {
 	requests := metrics.NewHTTP()
-	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats)}
+	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats), metrics.NewLimitsCollector(n.store.Stats, n.guard.Stats)}
 	if n.cluster != nil {
 		collectors = append(collectors, metrics.NewGossipCollector(n.cluster.gossip.Stats))
 	}
@@ -198,6 +203,7 @@ func (n *node) newHandler(version string) http.Handler {
 		Live:       []httpapi.Check{alive},
 		Ready:      []httpapi.Check{alive},
 		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
+		Guard:      n.guard,
 		Instrument: requests.Wrap,
 	}
 	if n.cluster != nil {
@@ -236,7 +242,8 @@ func (n *node) Run(ctx context.Context) error {
 	if n.lbsync != nil {
 		serving = n.runLbsync(ctx, &group, stop)
 	}
-	err := serve(serving, n.listener, n.handler, n.log)
+	server := httpapi.NewServer(n.handler, n.log)
+	err := serveWith(serving, server, n.guard.Bound(server, n.listener), n.log)
 	stop()
 	stopBackground()
 	err = errors.Join(err, group.Wait(), n.closeMark())
