@@ -87,12 +87,12 @@ func TestLimitsUnderRandomOperations(t *testing.T) {
 			l.open(t, 1)
 			defer func() { l.stop() }() //nolint:errcheck // the last commit is nobody's
 			t.Repeat(map[string]func(*rapid.T){
-				"put":  func(t *rapid.T) { reached[l.put(t)] = true },
-				"put2": func(t *rapid.T) { reached[l.put(t)] = true },
-				"post": func(t *rapid.T) { reached[l.post(t)] = true },
-				"beat": l.beat,
-				"peer": l.putAtPeer,
-				"remove": l.remove,
+				"put":     func(t *rapid.T) { reached[l.put(t)] = true },
+				"put2":    func(t *rapid.T) { reached[l.put(t)] = true },
+				"post":    func(t *rapid.T) { reached[l.post(t)] = true },
+				"beat":    l.beat,
+				"peer":    l.putAtPeer,
+				"remove":  l.remove,
 				"sync":    func(t *rapid.T) { send(t, l.peer, l.Store); send(t, l.Store, l.peer) },
 				"sleep":   func(*rapid.T) { time.Sleep(3 * time.Second); l.expireDue(time.Now()) },
 				"forget":  func(*rapid.T) { time.Sleep(10 * time.Second); l.expireDue(time.Now()); l.forgetDue() },

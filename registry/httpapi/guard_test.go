@@ -23,12 +23,12 @@ func TestStoreLimitsAnswer(t *testing.T) {
 		cause        string
 	}{
 		{registry.Limits{Value: 3}, "PUT", "value=1234", 400, 209, "4 bytes in the value; the limit is 3 (max-value)"},
-		{registry.Limits{Key: 5}, "PUT", "value=1", 400, 209, "6 bytes in the key; the limit is 5 (max-key)"},
+		{registry.Limits{Key: 5}, "PUT", "value=1", 400, 209, "7 bytes in the key; the limit is 5 (max-key)"},
 		{registry.Limits{Depth: 1}, "PUT", "value=1", 400, 209, "2 segments in the key; the limit is 1 (max-depth)"},
 		{registry.Limits{Entries: 1}, "PUT", "value=1", 403, 120, "2 entries with this write; the limit is 1 (max-entries)"},
 		{registry.Limits{Entries: 1}, "PUT", "prevExist=false", 403, 120, "2 entries with this write; the limit is 1 (max-entries)"},
 		{registry.Limits{Entries: 2}, "POST", "value=1", 403, 120, "3 entries with this write; the limit is 2 (max-entries)"},
-		{registry.Limits{Bytes: 8}, "PUT", "value=1", 403, 120, "9 bytes of keys and values with this write; the limit is 8 (max-bytes)"},
+		{registry.Limits{Bytes: 8}, "PUT", "value=1", 403, 120, "10 bytes of keys and values with this write; the limit is 8 (max-bytes)"},
 	} {
 		store := registry.New(registry.Options{Limits: tt.limits})
 		w := call(New(store, Options{}), tt.method, "/v2/keys/a/long", tt.form)
