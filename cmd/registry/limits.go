@@ -12,10 +12,9 @@ import (
 )
 
 // limitsConfig bounds what clients may make a node hold and serve; docs/limits.md has the
-// reasons. Zero fields are no limit, the first three excepted, which have none in a node that
-// is made without flags.
+// reasons. The zero value has no limits but that of --max-body.
 type limitsConfig struct {
-	store registry.Limits // Value 0: what --max-body permits
+	store registry.Limits // a Value of 0 is what --max-body permits
 	guard httpapi.GuardOptions
 }
 
@@ -39,8 +38,8 @@ func (c *limitsConfig) register(flags *pflag.FlagSet) {
 	flags.IntVar(&s.Value, "max-value", 0, "largest value in bytes (default what --max-body permits)")
 	flags.IntVar(&s.Key, "max-key", defaultMaxKey, "longest new key in bytes")
 	flags.IntVar(&s.Depth, "max-depth", defaultMaxDepth, "most segments of a new key")
-	flags.IntVar(&s.Entries, "max-entries", defaultMaxEntries, "keys and directories at which no new ones are made; 0 for no limit")
-	flags.Int64Var(&s.Bytes, "max-bytes", defaultMaxBytes, "bytes of all keys and values at which none are added; 0 for no limit")
+	flags.IntVar(&s.Entries, "max-entries", defaultMaxEntries, "most keys and directories; 0 for no limit")
+	flags.Int64Var(&s.Bytes, "max-bytes", defaultMaxBytes, "most bytes of all keys and values; 0 for no limit")
 	flags.IntVar(&s.Removals, "max-removals", defaultMaxRemovals, "removed keys remembered at which no new keys are made; 0 for no limit")
 	flags.IntVar(&s.Watches, "max-watches", defaultMaxWatches, "most watches that wait; 0 for no limit")
 	flags.IntVar(&g.WatchesPerClient, "max-watches-per-client", 0, "most watches of one client address that wait (default 0, no limit)")

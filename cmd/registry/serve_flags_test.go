@@ -96,7 +96,7 @@ func settingsOf(t *testing.T) []setting {
 func TestServeFlags(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"flag", "environment"} {
-		for _, s := range settingsOf(t) {
+		for _, s := range append(settingsOf(t), limitSettings()...) {
 			t.Run(s.flag+" by "+from, func(t *testing.T) {
 				t.Parallel()
 				var args, vars []string
