@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -193,7 +194,7 @@ func TestWatchLimits(t *testing.T) {
 		defer begin("10.0.0.2:1")()
 		w = callFrom(h, "10.0.0.3:1", "GET", "/v2/keys/a?wait=true", "")
 		if got := decode(t, w); w.Code != 503 || got.Code != 120 || w.Header().Get("Retry-After") != "1" ||
-			w.Header().Get("X-Etcd-Index") != fmt.Sprint(store.Index()) || got.Cause != "4 watches with this one; the limit is 3 (max-watches)" {
+			w.Header().Get("X-Etcd-Index") != strconv.FormatUint(store.Index(), 10) || got.Cause != "4 watches with this one; the limit is 3 (max-watches)" {
 			t.Errorf("the fourth watch of all: %d %v %s", w.Code, w.Header(), w.Body)
 		}
 		end()

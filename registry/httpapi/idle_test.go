@@ -37,7 +37,7 @@ func sitIdle(addr string, n int) error {
 	conns := make([]net.Conn, n)
 	for i := range conns {
 		var err error
-		if conns[i], err = net.Dial("tcp", addr); err != nil { //nolint:noctx // it ends with its process
+		if conns[i], err = net.Dial("tcp", addr); err != nil {
 			return fmt.Errorf("connection %d: %w", i, err)
 		}
 		fmt.Fprint(conns[i], "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
