@@ -19,6 +19,7 @@ require (
 	go.etcd.io/etcd/client/v2 v2.305.35
 	golang.org/x/sync v0.24.0
 	golang.org/x/term v0.47.0
+	golang.org/x/time v0.16.0
 	pgregory.net/rapid v1.3.0
 )
 

@@ -21,6 +21,7 @@ import (
 	"rollcall/lbsync"
 	"rollcall/registry"
 	"rollcall/registry/disk"
+	"rollcall/registry/httpapi"
 )
 
 // everything returns a registry with all collectors that a program may expose.
@@ -33,6 +34,7 @@ func everything(t *testing.T) *prometheus.Registry {
 	data.Watch(func() disk.Stats { return disk.Stats{} })
 	return NewRegistry("v1", requests, data,
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
+		NewLimitsCollector(registry.New(registry.Options{}).Stats, httpapi.NewGuard(httpapi.GuardOptions{}).Stats),
 		NewGossipCollector(gossipStats),
 		NewLbsyncCollector(lbsyncStats),
 		NewLbsyncReloadsCollector(func() LbsyncReloads { return LbsyncReloads{} }))
@@ -238,7 +240,7 @@ func TestLint(t *testing.T) {
 func TestStoreFigures(t *testing.T) {
 	c := NewRegistryCollector(func() registry.Stats {
 		return registry.Stats{
-			Files: 3, Leases: 2, Watchers: 7, Expirations: 11,
+			Files: 3, Leases: 2, Bytes: 44, Watchers: 7, Expirations: 11,
 			Replication: registry.ReplicationStats{
 				Authors: 21, Removals: 22, Orphans: 23, Elsewhere: 24, Pending: 25, ClockAhead: 260 * time.Millisecond,
 				Merged: 27, Refused: 28, Forwarded: 29, Takeovers: 30, Reasserted: 34, Mismatches: 31, Resets: 32, Pauses: 33,
@@ -246,7 +248,7 @@ func TestStoreFigures(t *testing.T) {
 		}
 	})
 	for name, want := range map[string]float64{
-		"rollcall_entries": 3, "rollcall_leases": 2, "rollcall_watchers": 7, "rollcall_expirations_total": 11,
+		"rollcall_entries": 3, "rollcall_entry_bytes": 44, "rollcall_leases": 2, "rollcall_watchers": 7, "rollcall_expirations_total": 11,
 		"rollcall_replication_authors": 21, "rollcall_replication_removals": 22, "rollcall_leases_orphaned": 23,
 		"rollcall_leases_elsewhere": 24, "rollcall_renewals_pending": 25, "rollcall_clock_ahead_seconds": 0.26,
 		"rollcall_replication_records_merged_total": 27, "rollcall_replication_records_refused_total": 28,

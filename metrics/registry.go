@@ -46,6 +46,8 @@ func NewRegistryCollector(stats func() registry.Stats) *Registry {
 				func(s registry.Stats) float64 { return float64(s.Dirs) }),
 			gauge("rollcall_leases", "Keys and directories with a TTL.",
 				func(s registry.Stats) float64 { return float64(s.Leases) }),
+			gauge("rollcall_entry_bytes", "Bytes of all keys, directories and values.",
+				func(s registry.Stats) float64 { return float64(s.Bytes) }),
 			gauge("rollcall_watchers", "Watches that wait for an event.",
 				func(s registry.Stats) float64 { return float64(s.Watchers) }),
 			gauge("rollcall_history_events", "Events kept for watches that resume.",

@@ -12,6 +12,9 @@
 // hold up a writer. What a read returns is immutable: a [Node] is never changed
 // after it was published, a write replaces it.
 //
+// [Options.Limits] bound what clients may add to the state. They never refuse a renewal, a
+// removal, or a record that comes from another node or from disk.
+//
 // The one idea that makes heartbeats cheap: a renewal is not news. A Put that
 // repeats the value and the TTL of a live lease moves its deadline and gets a new
 // index, but it is no event: it wakes no watch and takes no history. See

@@ -15,6 +15,7 @@ const (
 	CodeNodeExist       Code = 105 // create of an existing key
 	CodeRootReadOnly    Code = 107 // the root cannot be written
 	CodeDirNotEmpty     Code = 108 // delete of a directory with entries, without recursive
+	CodeLimit           Code = 120 // a limit of the node is reached; etcd has no such code
 	CodePrevValueNeeded Code = 201 // prevValue given, but empty
 	CodeTTLNaN          Code = 202 // ttl is not a number
 	CodeIndexNaN        Code = 203 // an index is not a number
@@ -35,6 +36,7 @@ var messages = map[Code]string{
 	CodeNodeExist:       "Key already exists",
 	CodeRootReadOnly:    "Root is read only",
 	CodeDirNotEmpty:     "Directory not empty",
+	CodeLimit:           "Limit reached",
 	CodePrevValueNeeded: "PrevValue is Required in POST form",
 	CodeTTLNaN:          "The given TTL in POST form is not a number",
 	CodeIndexNaN:        "The given index in POST form is not a number",
@@ -56,6 +58,7 @@ type Error struct {
 	Code  Code
 	Cause string // what was in the way: a key, or what was compared with what
 	Index uint64 // the node's index when it refused
+	Limit Limit  // what refused it, 0 if it was no limit
 }
 
 // Error implements error.

@@ -34,7 +34,8 @@ func (m *machine) checkStats(t *rapid.T) {
 		Index: m.store.Index(), History: len(m.log), HistoryLimit: DefaultHistory,
 		Renewals: m.renewals, Expirations: m.expirations,
 	}
-	for _, e := range m.model.entries {
+	for key, e := range m.model.entries {
+		want.Bytes += int64(len(key) + len(e.Value))
 		if e.Dir {
 			want.Dirs++
 		} else {

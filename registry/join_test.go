@@ -155,6 +155,7 @@ func checkHeld(t *rapid.T, what string, records []drawn, want, got *Store) {
 func checkReplica(t fataler, s *Store) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	checkCountsLocked(t, s)
 	listed := map[*record]bool{}
 	for _, a := range s.authors {
 		var sums [2]uint64

@@ -8,19 +8,21 @@ import (
 // Stats is what a store can tell of itself. Counters begin at 0 when it is made.
 type Stats struct {
 	Index        uint64
-	Files        int // entries with a value
-	Dirs         int // directories without the root
-	Leases       int // entries that go away by themselves
-	Watchers     int // watches that wait for an event now
-	History      int // events kept
-	HistoryLimit int // events kept at most
-	HistoryBytes int // estimate of the memory that they hold
+	Files        int   // entries with a value
+	Dirs         int   // directories without the root
+	Leases       int   // entries that go away by themselves
+	Bytes        int64 // of keys, directories and values together
+	Watchers     int   // watches that wait for an event now
+	History      int   // events kept
+	HistoryLimit int   // events kept at most
+	HistoryBytes int   // estimate of the memory that they hold
 
 	Operations  [nActions]Operations // by action; Expire is counted in Expirations
 	Renewals    uint64               // writes that were no event: renewals and refreshes
 	Expirations uint64
-	Watches     uint64 // watches begun
-	WatchesLost uint64 // watches that lost their place because they were slow
+	Watches     uint64          // watches begun
+	WatchesLost uint64          // watches that lost their place because they were slow
+	Refusals    [nLimits]uint64 // writes and watches that a limit has refused, by limit
 
 	Replication ReplicationStats
 }
@@ -55,6 +57,7 @@ func (s *Store) Stats() Stats {
 		Files:        s.tree.files,
 		Dirs:         s.tree.dirs,
 		Leases:       s.tree.leased,
+		Bytes:        s.tree.bytes,
 		Watchers:     s.hub.n,
 		History:      s.history.events,
 		HistoryLimit: s.history.maxEvents,
@@ -69,6 +72,9 @@ func (s *Store) Stats() Stats {
 	st.Expirations = s.stats.expirations.Load()
 	st.Watches = s.stats.watches.Load()
 	st.WatchesLost = s.stats.watchesLost.Load()
+	for l := range st.Refusals {
+		st.Refusals[l] = s.stats.refusals[l].Load()
+	}
 	return st
 }
 
@@ -104,6 +110,7 @@ type counters struct {
 	expirations atomic.Uint64
 	watches     atomic.Uint64
 	watchesLost atomic.Uint64
+	refusals    [nLimits]atomic.Uint64
 
 	merged, refused, forwarded, takeovers, reasserted, mismatches, resets, pauses atomic.Uint64
 }

@@ -40,6 +40,8 @@ type Options struct {
 	// ClockSkew is added to the wall clock in the stamps of records, for tests of nodes
 	// whose clocks are wrong.
 	ClockSkew time.Duration
+	// Limits bound what clients may make the node hold; zero is no limit at all.
+	Limits Limits
 	// Log gets what is wrong with records from other nodes; nil discards it.
 	Log *slog.Logger
 	// RenewalEvents makes each renewal an event with its place in the history, as
@@ -50,6 +52,7 @@ type Options struct {
 // Store holds the state of one node. All methods may be called concurrently.
 type Store struct {
 	renewalEvents bool
+	limits        Limits
 	watchQueue    int    // unread events a watch may have
 	start         uint64 // the index the node began with
 	stats         counters
@@ -116,6 +119,7 @@ func New(o Options) *Store {
 	unsaved := newUnsaved()
 	s := &Store{
 		renewalEvents: o.RenewalEvents,
+		limits:        o.Limits,
 		tree:          newTree(unsaved),
 		graves:        graves{unsaved: unsaved},
 		unsaved:       unsaved,

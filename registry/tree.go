@@ -47,8 +47,9 @@ const (
 type tree struct {
 	root     *Node
 	files    int
-	dirs     int // without the root
-	leased   int // of both
+	dirs     int   // without the root
+	leased   int   // of both
+	bytes    int64 // of the keys and values of both
 	rendered *budget
 	unsaved  *unsaved // is told what changes
 }
@@ -149,6 +150,7 @@ func (t *tree) count(n *Node, by int) {
 	if n.HasLease() {
 		t.leased += by
 	}
+	t.bytes += int64(by * (len(n.Key) + len(n.Value)))
 	if n.IsDir() {
 		t.dirs += by
 	} else {

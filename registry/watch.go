@@ -38,7 +38,8 @@ type Watch struct {
 // Watch begins a watch. The error is an [*Error] with [CodeIndexCleared] when
 // events from o.Since on may be lost: because the history no longer reaches back
 // that far, or because the index is of another node or of an earlier run of this
-// one. The reader then has to list again.
+// one. The reader then has to list again. It is one with [CodeLimit] when the watch would
+// have to wait and [Limits.Watches] are waiting.
 func (s *Store) Watch(key Key, o WatchOptions) (*Watch, error) {
 	w := &Watch{store: s, key: key, opts: o, pos: -1, ready: make(chan struct{}, 1)}
 	seen := uint64(0)
@@ -98,9 +99,13 @@ func (s *Store) join(w *Watch, seen uint64) error {
 	}
 	w.StartIndex = s.index.last
 	w.limit = s.watchQueue + len(w.queue)
-	if len(w.queue) == 0 || w.opts.Stream {
-		s.hub.add(w)
+	if len(w.queue) > 0 && !w.opts.Stream {
+		return nil
 	}
+	if n := s.hub.n + 1; exceeds(n, s.limits.Watches) {
+		return s.refuseLocked(LimitWatches, int64(n), int64(s.limits.Watches))
+	}
+	s.hub.add(w)
 	return nil
 }
 

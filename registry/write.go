@@ -37,6 +37,14 @@ type PutOptions struct {
 
 func (o PutOptions) compares() bool { return o.PrevValue != "" || o.PrevIndex != 0 }
 
+// kept returns the value that the write leaves behind.
+func (o PutOptions) kept() string {
+	if o.Dir {
+		return ""
+	}
+	return o.Value
+}
+
 // action names the operation that the conditions ask for.
 func (o PutOptions) action() Action {
 	switch {
@@ -160,6 +168,9 @@ func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error)
 	if err != nil {
 		at.node = nil
 	}
+	if err := s.admitLocked(key, at, o.kept()); err != nil {
+		return nil, err
+	}
 	if err := s.careLocked(carePut(at.node, o)); err != nil {
 		return nil, err
 	}
@@ -173,13 +184,20 @@ func (s *Store) setLocked(now time.Time, key Key, o PutOptions) (*Event, *Error)
 }
 
 func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Error) {
-	if at, err := s.tree.find(key); err == nil {
+	at, err := s.tree.find(key)
+	if err == nil {
 		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
+	}
+	if err.Code == CodeKeyNotFound {
+		at.node = nil
+		if err := s.admitLocked(key, at, o.kept()); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.careLocked(carePut(nil, o)); err != nil {
 		return nil, err
 	}
-	at, err := s.tree.reach(key, s.index.next(now), s.stampDir(now))
+	at, err = s.tree.reach(key, s.index.next(now), s.stampDir(now))
 	if err != nil {
 		return nil, err
 	}
@@ -207,11 +225,14 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 	if err := compare(at.node, o.PrevValue, o.PrevIndex); err != nil {
 		return nil, err
 	}
-	if err := s.careLocked(carePut(at.node, o)); err != nil {
-		return nil, err
-	}
 	if o.Refresh {
 		o.Value = at.node.Value
+	}
+	if err := s.admitLocked(key, at, o.Value); err != nil {
+		return nil, err
+	}
+	if err := s.careLocked(carePut(at.node, o)); err != nil {
+		return nil, err
 	}
 	o.Dir = false
 	return s.replaceLocked(now, at, action, o, at.node.CreatedIndex, s.index.take(now)), nil

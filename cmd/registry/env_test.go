@@ -10,7 +10,7 @@ import (
 
 // valuesOf are values that flags of a type accept.
 var valuesOf = map[string]string{
-	"bool": "true", "string": "x", "stringSlice": "x,y", "duration": "7s", "uint64": "7", "int64": "7", "int": "7",
+	"bool": "true", "string": "x", "stringSlice": "x,y", "duration": "7s", "uint64": "7", "int64": "7", "int": "7", "float64": "7.5",
 }
 
 // TestEveryFlagFromTheEnvironment goes through all flags of all subcommands, also of those to come.

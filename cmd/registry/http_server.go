@@ -20,9 +20,13 @@ const stopTimeout = 6 * time.Second
 // serve runs a server on a listener until the context ends, and stops it within
 // stopTimeout.
 func serve(ctx context.Context, l net.Listener, h http.Handler, log *slog.Logger) error {
+	return serveWith(ctx, httpapi.NewServer(h, log), l, log)
+}
+
+// serveWith is serve with a server of the caller's.
+func serveWith(ctx context.Context, server *http.Server, l net.Listener, log *slog.Logger) error {
 	requests, releaseWatches := context.WithCancel(context.WithoutCancel(ctx))
 	defer releaseWatches()
-	server := httpapi.NewServer(h, log)
 	server.BaseContext = func(net.Listener) context.Context { return requests }
 	server.RegisterOnShutdown(releaseWatches)
 	stopped := make(chan error, 1)

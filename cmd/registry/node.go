@@ -32,6 +32,7 @@ type nodeConfig struct {
 	listen        string   // HOST:PORT for clients; port 0 takes a free one
 	advertise     []string // URLs under which clients reach the node; none: made from listen
 	maxBody       int64    // bytes
+	limits        limitsConfig
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
 	gossip        gossipConfig
@@ -43,6 +44,9 @@ type nodeConfig struct {
 func (c *nodeConfig) validate() error {
 	if c.maxBody < 1 || c.maxBody > maxMaxBody {
 		return fmt.Errorf("--max-body %d: must be from 1 to %d", c.maxBody, int64(maxMaxBody))
+	}
+	if err := c.limits.validate(c.maxBody); err != nil {
+		return err
 	}
 	for _, text := range c.advertise {
 		u, err := url.Parse(text)
@@ -70,11 +74,12 @@ type node struct {
 	cluster  *cluster     // nil for a node alone
 	lbsync   *supervisor  // nil without lbsync
 	handler  http.Handler
+	guard    *httpapi.Guard
 }
 
 // newNode opens the data directory and binds the ports. Run releases them.
 func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logger) (_ *node, err error) {
-	n := &node{cfg: cfg, log: log}
+	n := &node{cfg: cfg, log: log, guard: httpapi.NewGuard(cfg.limits.guard)}
 	if n.cfg.name == "" {
 		if n.cfg.name, err = os.Hostname(); err != nil {
 			return nil, fmt.Errorf("name of the node: %w", err)
@@ -111,7 +116,7 @@ func (n *node) openAll(ctx context.Context, version string) error {
 }
 
 func (n *node) storeOptions() registry.Options {
-	o := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: n.cfg.renewalEvents, Log: n.log}
+	o := registry.Options{Tag: tagOf(n.cfg.name), RenewalEvents: n.cfg.renewalEvents, Limits: n.cfg.limits.ofStore(n.cfg.maxBody), Log: n.log}
 	if n.data != nil && n.data.after != 0 { // the tag may have changed since the node got its name
 		o.AfterIndex = n.data.after
 		_, o.Tag = registry.IndexAhead(o.AfterIndex, time.Now())
@@ -152,7 +157,7 @@ func (n *node) close() {
 
 func (n *node) newHandler(version string) http.Handler {
 	requests := metrics.NewHTTP()
-	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats)}
+	collectors := []prometheus.Collector{requests, metrics.NewRegistryCollector(n.store.Stats), metrics.NewLimitsCollector(n.store.Stats, n.guard.Stats)}
 	collectors = append(collectors, n.data.collectors()...)
 	if n.cluster != nil {
 		collectors = append(collectors, metrics.NewGossipCollector(n.cluster.gossip.Stats))
@@ -174,6 +179,7 @@ func (n *node) newHandler(version string) http.Handler {
 		Live:       []httpapi.Check{alive},
 		Ready:      append([]httpapi.Check{alive}, n.data.checks()...),
 		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
+		Guard:      n.guard,
 		Instrument: requests.Wrap,
 	}
 	if n.cluster != nil {
@@ -208,7 +214,8 @@ func (n *node) Run(ctx context.Context) error {
 	if n.lbsync != nil {
 		serving = n.runLbsync(ctx, &group, stop)
 	}
-	err := serve(serving, n.listener, n.handler, n.log)
+	server := httpapi.NewServer(n.handler, n.log)
+	err := serveWith(serving, server, n.guard.Bound(server, n.listener), n.log)
 	stop()
 	stopBackground()
 	err = errors.Join(err, group.Wait(), n.data.close())

@@ -53,6 +53,7 @@ machine. It follows itself unless the file names endpoints, its figures join the
 	flags.Int64Var(&cfg.maxBody, "max-body", httpapi.DefaultMaxBody, "largest request body in bytes")
 	flags.StringVar(&cfg.debugListen, "debug-listen", "", "HOST:PORT for profiles under /debug/pprof/ (default none)")
 	flags.StringVar(&cfg.lbsync, "lbsync", "", "path of an lbsync.yaml: keep HAProxy and nginx of this machine in step, too (default none)")
+	cfg.limits.register(flags)
 	cfg.gossip.register(flags)
 	return cmd
 }

@@ -60,6 +60,7 @@ func settingsOf(t *testing.T) []setting {
 			if got := self(t, base); !slices.Equal(got.PeerURLs, []string{"http://" + peers}) {
 				t.Errorf("other nodes reach the node at %v", got.PeerURLs)
 			}
+			eventually(t, "ok\n", func() string { return answer(t, "GET", base+"/readyz", "") }) // It looks for others first.
 			if resp := request(t, "GET", base+"/v2/keys/", ""); resp.StatusCode != http.StatusOK {
 				t.Errorf("a node that joins nobody answers %s", resp.Status)
 			}
@@ -96,7 +97,7 @@ func settingsOf(t *testing.T) []setting {
 func TestServeFlags(t *testing.T) {
 	t.Parallel()
 	for _, from := range []string{"flag", "environment"} {
-		for _, s := range settingsOf(t) {
+		for _, s := range append(settingsOf(t), limitSettings()...) {
 			t.Run(s.flag+" by "+from, func(t *testing.T) {
 				t.Parallel()
 				var args, vars []string

@@ -33,6 +33,8 @@ type Options struct {
 	// MaxBody is the largest request body in bytes, 0 means [DefaultMaxBody].
 	// A larger one is answered with status 413.
 	MaxBody int64
+	// Guard keeps the limits on rates, watches and connections of clients. Nil has none.
+	Guard *Guard
 	// Refuse returns why requests for keys cannot be answered yet, nil when they can:
 	// half a directory is worse than none. It is called for each of them. Nil refuses none.
 	Refuse func() error
@@ -89,7 +91,7 @@ func New(store *registry.Store, o Options) http.Handler {
 	for _, route := range append(a.routes(), o.Extra...) {
 		router.Handle(route.Pattern, route.Handler)
 	}
-	return everyRequest(keysFirst(a.keysHandler(), router))
+	return a.probesFirst(everyRequest(keysFirst(a.keysHandler(), router)))
 }
 
 // instrument wraps a handler for the metrics under a name for its route.

@@ -34,6 +34,12 @@ func startAPI(t *testing.T, api http.Handler, edit func(*http.Server)) (base str
 	if edit != nil {
 		edit(server)
 	}
+	return serveOn(t, server, l)
+}
+
+// serveOn serves until the test ends.
+func serveOn(t *testing.T, server *http.Server, l net.Listener) (base string) {
+	t.Helper()
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(l) }()
 	t.Cleanup(func() {

@@ -10,14 +10,16 @@ import (
 )
 
 // status maps an error code to HTTP as etcd does.
-func status(code registry.Code) int {
-	switch code {
+func status(err *registry.Error) int {
+	switch err.Code {
 	case registry.CodeKeyNotFound:
 		return http.StatusNotFound
 	case registry.CodeNotFile, registry.CodeDirNotEmpty:
 		return http.StatusForbidden
 	case registry.CodeTestFailed, registry.CodeNodeExist:
 		return http.StatusPreconditionFailed
+	case registry.CodeLimit:
+		return statusOfLimit(err.Limit)
 	case registry.CodeNotKept:
 		return http.StatusInternalServerError
 	case registry.CodeNotReady:
@@ -47,14 +49,37 @@ func (a *api) writeError(w http.ResponseWriter, err error) {
 	if !errors.As(err, &v2) {
 		v2 = &registry.Error{Code: registry.CodeInvalidForm, Cause: err.Error()}
 	}
-	code := status(v2.Code)
+	code := status(v2)
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		code = http.StatusRequestEntityTooLarge
 	}
+	if v2.Limit == registry.LimitWatches {
+		a.writeRefusal(w, &refusal{v2, code, retryAfter})
+		return
+	}
+	a.writeErrorAs(w, code, v2)
+}
+
+// writeRefusal answers with an error that goes away by itself.
+func (a *api) writeRefusal(w http.ResponseWriter, r *refusal) {
+	w.Header()["Retry-After"] = []string{strconv.Itoa(r.after)}
+	r.v2.Index = a.store.Index()
+	a.writeErrorAs(w, r.status, r.v2)
+}
+
+func (a *api) writeErrorAs(w http.ResponseWriter, code int, err *registry.Error) {
 	h := w.Header()
 	h["Content-Type"] = jsonType
 	h["X-Etcd-Cluster-Id"] = a.clusterID
-	h["X-Etcd-Index"] = []string{strconv.FormatUint(v2.Index, 10)}
+	h["X-Etcd-Index"] = []string{strconv.FormatUint(err.Index, 10)}
 	w.WriteHeader(code)
-	w.Write(encodeError(v2)) //nolint:errcheck // the client is gone then
+	w.Write(encodeError(err)) //nolint:errcheck // the client is gone then
+}
+
+// statusOfLimit returns the status of a refusal by one of the store's limits.
+func statusOfLimit(l registry.Limit) int {
+	if l == registry.LimitWatches {
+		return http.StatusServiceUnavailable // another node may have room
+	}
+	return http.StatusForbidden // as other refusals that no retry gets around
 }

@@ -22,6 +22,11 @@ func (a *api) keys(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	tooFast := a.opts.Guard.isOverRate(r)
+	if tooFast && r.Method != http.MethodPut && r.Method != http.MethodDelete {
+		a.writeRefusal(w, a.opts.Guard.tooFast(r))
+		return
+	}
 	p, key, err := a.parse(w, r)
 	if err != nil {
 		a.writeError(w, err)
@@ -29,6 +34,10 @@ func (a *api) keys(w http.ResponseWriter, r *http.Request) {
 	}
 	switch r.Method {
 	case http.MethodPut:
+		if tooFast && !a.store.Repeats(key, p.put()) {
+			a.writeRefusal(w, a.opts.Guard.tooFast(r))
+			return
+		}
 		e, err := a.store.Put(key, p.put())
 		a.writeEvent(w, e, err, p.noValueOnSuccess)
 	case http.MethodPost:

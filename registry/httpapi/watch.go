@@ -18,6 +18,12 @@ func (a *api) watch(w http.ResponseWriter, r *http.Request, key registry.Key, p 
 		a.writeError(w, err)
 		return
 	}
+	release, refused := a.opts.Guard.beginWatch(r)
+	if refused != nil {
+		a.writeRefusal(w, refused)
+		return
+	}
+	defer release()
 	watch, err := a.store.Watch(key, registry.WatchOptions{
 		Since: p.waitIndex, Recursive: p.recursive, Stream: p.stream,
 	})
