@@ -26,9 +26,32 @@ func NewRestoration(stamp uint64) *Restoration {
 // errEntry is what an entry is refused with that no store can hold.
 var errEntry = errors.New("no store can hold this entry")
 
+// maxEntry is how long an entry's key and value may be together: the rest of its record takes
+// less than the difference.
+const maxEntry = maxRecord - 64
+
+// Check tells why no store can hold an entry, nil if one can.
+func (e Entry) Check() error {
+	err := checkWireKey(e.Key)
+	switch {
+	case err != nil:
+	case len(e.Key)+len(e.Value) > maxEntry:
+		err = fmt.Errorf("%d bytes: too large", len(e.Key)+len(e.Value))
+	case e.Dir && e.Value != "", e.TTL < 0, !e.Leased && e.TTL != 0:
+		err = errMalformed
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %.100q: %w", errEntry, e.Key, err)
+	}
+	return nil
+}
+
 // Entry returns what the journal holds of an entry. The directories that lead to it come
 // before it, and no key comes twice.
 func (r *Restoration) Entry(e Entry) (Change, error) {
+	if err := e.Check(); err != nil {
+		return Change{}, err
+	}
 	rec := &record{key: e.Key, time: r.stamp, node: r.by.id, author: r.by, seq: r.by.have + 1, kind: kindFile, action: Create}
 	if e.Dir {
 		rec.kind = kindDir
@@ -38,21 +61,12 @@ func (r *Restoration) Entry(e Entry) (Change, error) {
 		rec.flags, in.ttl = leased, e.TTL
 		e.CreatedIndex, e.ModifiedIndex = 0, 0 // as in Node.appendSaved
 	}
-	if _, err := parseRecord(encodeRecord(in), r.by); err != nil {
-		return Change{}, fmt.Errorf("%.100q: %w: %w", e.Key, errEntry, err)
-	}
 	r.by.have++
 	*rec.sum() += rec.hash()
 	return Change{
 		Key:   append([]byte{savedKeyKind}, e.Key...),
 		Value: appendSaved(nil, in, e.CreatedIndex, e.ModifiedIndex),
 	}, nil
-}
-
-// encodeRecord returns a record without its length.
-func encodeRecord(in incoming) []byte {
-	r := reader{b: appendRecord(nil, in)}
-	return r.bytes(r.uvarint())
 }
 
 // Rest returns what else the journal holds when all entries are there.

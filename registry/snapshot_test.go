@@ -151,7 +151,7 @@ func TestSnapshotWhileWritersRun(t *testing.T) {
 }
 
 // restored returns a store that goes on from the journal of a restoration, and that journal.
-func restored(t testing.TB, snap *Snapshot) (*Store, *memory) {
+func restored(t *testing.T, snap *Snapshot) (*Store, *memory) {
 	t.Helper()
 	r := NewRestoration(snap.Stamp)
 	j := new(memory)
@@ -268,7 +268,8 @@ func TestRestorationRefuses(t *testing.T) {
 		"nothing":                {},
 		"a NUL":                  {Key: "/a\x00"},
 		"too deep":               {Key: Key(strings.Repeat("/a", MaxSegments+1))},
-		"too large":              {Key: "/a", Value: strings.Repeat("x", maxRecord)},
+		"too large":              {Key: "/a", Value: strings.Repeat("x", maxEntry-1)},
+		"a TTL without a lease":  {Key: "/a", TTL: 1},
 		"a directory's value":    {Key: "/a", Dir: true, Value: "x"},
 		"a lease of the far end": {Key: "/a", Leased: true, TTL: -1},
 	} {
@@ -278,5 +279,16 @@ func TestRestorationRefuses(t *testing.T) {
 	}
 	if r.by.have != 0 {
 		t.Errorf("%d records were made", r.by.have)
+	}
+}
+
+// The largest entry that is taken is one that a node can load.
+func TestRestorationOfTheLargestEntry(t *testing.T) {
+	value := strings.Repeat("x", maxEntry-2)
+	again, _ := restored(t, &Snapshot{Stamp: 1, Index: 1, nodes: []*Node{
+		{Key: "/a", Value: value, CreatedIndex: 1, ModifiedIndex: 1, grant: &grant{ttl: 1<<63 - 1}},
+	}})
+	if r, err := again.Get("/a", GetOptions{}); err != nil || r.Value != value {
+		t.Errorf("%v", err)
 	}
 }
