@@ -35,8 +35,8 @@ func Restore(dir string, index uint64, o Options, fill func(put func([]registry.
 	if err := CheckEmpty(dir); err != nil { // it may have been filled before it was ours
 		return err
 	}
-	if err := restore(dir, o, func(db *pebble.DB) error {
-		if err := fillJournal(db, fill); err != nil {
+	if err := restore(dir, o, func(db *pebble.DB, failed <-chan struct{}) error {
+		if err := fillJournal(db, failed, fill); err != nil {
 			return err
 		}
 		if err := readBack(dir, db, index); err != nil {
@@ -83,9 +83,10 @@ func removeAll(paths ...string) error {
 	return errors.Join(errs...)
 }
 
-// restore is create in a goroutine of its own: where the disk fails the database does not come
-// back.
-func restore(dir string, o Options, fill func(*pebble.DB) error) error {
+// restore is create in a goroutine of its own: where the disk fails the database may not come
+// back. There is no log: what is not complete is of no use, and a log on a full disk is the end
+// of the process.
+func restore(dir string, o Options, fill func(db *pebble.DB, failed <-chan struct{}) error) error {
 	if o.fs == nil {
 		o.fs = vfs.Default
 	}
@@ -95,19 +96,26 @@ func restore(dir string, o Options, fill func(*pebble.DB) error) error {
 	db := &DB{dir: dir, faults: newFaults(o.Log), cache: pebble.NewCache(cacheBytes)}
 	defer db.cache.Unref()
 	options := db.options(o)
+	options.DisableWAL = true
 	options.EventListener.BackgroundError = db.faults.fail
 	made := make(chan error, 1)
-	go func() { made <- create(dir, options, fill) }()
+	go func() {
+		made <- create(dir, options, func(p *pebble.DB) error { return fill(p, db.faults.failed) })
+	}()
 	select {
 	case err := <-made:
 		return err
 	case <-db.faults.failed:
-		return fmt.Errorf("data directory: %w", db.faults.now())
 	}
+	select {
+	case <-made: // it says less of why
+	case <-time.After(troubledCloseTimeout):
+	}
+	return fmt.Errorf("data directory: %w", db.faults.now())
 }
 
-// fillJournal makes one numbered commit of all that fill puts.
-func fillJournal(db *pebble.DB, fill func(put func([]registry.Change) error) error) error {
+// fillJournal makes one numbered commit of all that fill puts, and gives up when the disk fails.
+func fillJournal(db *pebble.DB, failed <-chan struct{}, fill func(put func([]registry.Change) error) error) error {
 	put := func(changes []registry.Change) error {
 		b := db.NewBatch()
 		for _, c := range changes {
@@ -118,11 +126,23 @@ func fillJournal(db *pebble.DB, fill func(put func([]registry.Change) error) err
 	if err := fill(put); err != nil {
 		return err
 	}
-	if err := db.Set(numberKey, binary.BigEndian.AppendUint64(nil, 1), pebble.Sync); err != nil {
+	if err := db.Set(numberKey, binary.BigEndian.AppendUint64(nil, 1), pebble.NoSync); err != nil {
 		return err
 	}
-	return db.Flush()
+	flushed, err := db.AsyncFlush()
+	if err != nil {
+		return err
+	}
+	select {
+	case <-flushed:
+		return nil
+	case <-failed:
+		return errDiskFailed
+	}
 }
+
+// errDiskFailed ends the making of a journal; the reason is known elsewhere.
+var errDiskFailed = errors.New("the disk has failed")
 
 // readBack attaches a store to the journal.
 func readBack(dir string, db *pebble.DB, index uint64) error {
