@@ -268,9 +268,9 @@ func TestRestoreOntoAFullDisk(t *testing.T) {
 	file, dir := filepath.Join(t.TempDir(), "file"), t.TempDir()
 	wantRun(t, 0, "5 entries", "^$", "backup", file, "--endpoints", n.URL())
 	lbtest.SmallDisk(t, dir)
-	wantRun(t, exitFailure, "^$", "no space left on device", "restore", file, "--data-dir", dir)
+	wantRun(t, exitFailure, "^$", "no space left on device\n$", "restore", file, "--data-dir", dir)
 	wantFiles(t, dir, "lock")
-	wantRun(t, exitFailure, "^$", "no space left on device", "restore", file, "--data-dir", dir)
+	wantRun(t, exitFailure, "^$", "no space left on device\n$", "restore", file, "--data-dir", dir)
 	full := filepath.Join(t.TempDir(), "data")
 	lbtest.SmallDisk(t, full)
 	if err := os.Mkdir(filepath.Join(full, "sub"), 0o700); err != nil {

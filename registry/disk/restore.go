@@ -102,16 +102,20 @@ func restore(dir string, o Options, fill func(db *pebble.DB, failed <-chan struc
 	go func() {
 		made <- create(dir, options, func(p *pebble.DB) error { return fill(p, db.faults.failed) })
 	}()
+	var err error
 	select {
-	case err := <-made:
-		return err
+	case err = <-made:
 	case <-db.faults.failed:
+		select {
+		case err = <-made:
+		case <-time.After(troubledCloseTimeout):
+			err = errDiskFailed
+		}
 	}
-	select {
-	case <-made: // it says less of why
-	case <-time.After(troubledCloseTimeout):
+	if errors.Is(err, errDiskFailed) {
+		return fmt.Errorf("data directory: %w", errors.Unwrap(db.faults.now())) // without the advice to a node
 	}
-	return fmt.Errorf("data directory: %w", db.faults.now())
+	return err
 }
 
 // fillJournal makes one numbered commit of all that fill puts, and gives up when the disk fails.
