@@ -231,14 +231,34 @@ func TestRestorationLosesAgainstLaterWrites(t *testing.T) {
 		transfer(t, again, old)
 	}
 	for _, s := range []*Store{old, again} {
-		got := map[Key]string{}
-		for _, e := range entriesOf(s) {
-			got[e.Key] = e.Value
-		}
-		if want := map[Key]string{"/changed": "2", "/same": "1"}; !maps.Equal(got, want) {
+		if got, want := keysOf(s), map[Key]string{"/changed": "2", "/same": "1"}; !maps.Equal(got, want) {
 			t.Errorf("%v, want %v", got, want)
 		}
 	}
+}
+
+// Nodes that join a restored one empty come to hold what it holds.
+func TestEmptyNodesJoinARestoredOne(t *testing.T) {
+	old := New(Options{})
+	put(t, old, "/creds/mq", file("secret"))
+	put(t, old, "/hosts/fe1", putLeased("10.0.0.1", time.Hour))
+	first, _ := restored(t, old.Snapshot())
+	second := New(Options{})
+	transfer(t, first, second)
+	transfer(t, second, first)
+	checkReplica(t, second)
+	if a, b := keysOf(first), keysOf(second); len(a) != 4 || !maps.Equal(a, b) {
+		t.Errorf("the first holds %v, the second %v", a, b)
+	}
+}
+
+// keysOf returns what a store holds by key.
+func keysOf(s *Store) map[Key]string {
+	all := map[Key]string{}
+	for _, e := range entriesOf(s) {
+		all[e.Key] = e.Value
+	}
+	return all
 }
 
 // transfer brings to one store what it lacks of another.

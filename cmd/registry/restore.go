@@ -24,9 +24,9 @@ must be empty or absent. The whole file is verified before anything is written; 
 damaged, not complete, or of a newer version of this program is refused.
 
 Start one node from the directory and let the others join it empty. Entries keep their
-indexes, and new ones are above them; leases begin anew with their whole TTL. A node that
-joins a cluster that lives brings back what was removed there since, and changes nothing
-that was written since.`,
+indexes, and new ones are above them; leases begin anew with their whole TTL. In a cluster
+that lives a restored node undoes nothing that was written since the backup, but brings
+back what was removed more than a day ago: see docs/backup.md.`,
 		Example: `  registry restore --dry-run /var/backups/rollcall
   registry restore /var/backups/rollcall --data-dir /var/lib/rollcall
   registry serve --data-dir /var/lib/rollcall --join 10.0.0.1:7946,10.0.0.2:7946`,
