@@ -85,13 +85,13 @@ func TestEmptyStore(t *testing.T) {
 	}
 }
 
-// Each byte counts: whatever one is changed to, the backup is refused.
+// Each byte counts: with one that is changed the backup is refused.
 func TestEachFlipIsRefused(t *testing.T) {
 	_, b := small(t)
 	for at := range b {
-		for x := 1; x < 256; x++ {
+		for _, x := range []byte{1, 2, 4, 8, 16, 32, 64, 128, 0x55, 0xff} {
 			bad := bytes.Clone(b)
-			bad[at] ^= byte(x)
+			bad[at] ^= x
 			if _, err := backup.Verify(bytes.NewReader(bad)); !isRefusal(err) {
 				t.Errorf("byte %d of %d, %#x: %v", at, len(b), x, err)
 			}
