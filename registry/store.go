@@ -58,6 +58,7 @@ type Store struct {
 	stats         counters
 	wake          chan struct{} // one slot: a lease ends earlier than Run expects
 	looking       sync.Mutex    // held while a watch looks back; above mu
+	picturing     sync.Mutex    // held while a snapshot is made; above mu
 	news          chan struct{} // one slot: there may be something for peers
 	retention     time.Duration
 	log           *slog.Logger

@@ -52,6 +52,7 @@ type tree struct {
 	bytes    int64 // of the keys and values of both
 	rendered *budget
 	unsaved  *unsaved // is told what changes
+	picture  *picture // is told, too, while a snapshot is made; else nil
 }
 
 func newTree(u *unsaved) tree {
@@ -129,6 +130,7 @@ func (t *tree) put(at place, node *Node) {
 	}
 	t.count(node, +1)
 	t.unsaved.put(at.node, node)
+	t.picture.keep(node.Key, at.node)
 	at.dir.entries.Set(node.Key.Name(), node) // at.name may be part of a request's memory
 	at.dir.changed()
 }
@@ -138,6 +140,7 @@ func (t *tree) remove(at place) {
 	walk(at.node, func(n *Node) {
 		t.count(n, -1)
 		t.unsaved.remove(n)
+		t.picture.keep(n.Key, n)
 		if n.IsDir() {
 			n.dir.dropSnapshots()
 		}
@@ -167,6 +170,27 @@ func walk(n *Node, visit func(*Node)) {
 			return true
 		})
 	}
+}
+
+// walkAfter calls visit for what is below a directory and comes after a path in it, "" for all,
+// in the order of Key.compare, until visit returns false; then it does, too. The path itself
+// and the directories on it count as visited.
+func (d *dir) walkAfter(path string, visit func(*Node) bool) bool {
+	first, below, _ := strings.Cut(path, "/")
+	more := true
+	d.entries.Ascend(first, func(name string, n *Node) bool {
+		from := ""
+		if name == first {
+			from = below
+		} else {
+			more = visit(n)
+		}
+		if more && n.IsDir() {
+			more = n.dir.walkAfter(from, visit)
+		}
+		return more
+	})
+	return more
 }
 
 // changed drops the cached listings that show the directory.

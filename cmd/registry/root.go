@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // environment is what a run of the command gets from outside; tests make their own.
@@ -45,6 +46,14 @@ const (
 	groupKeys     = "keys"
 )
 
+// oneEndpoint lets people who give one endpoint say so, as etcdctl 2 once did.
+func oneEndpoint(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	if name == "endpoint" {
+		name = "endpoints"
+	}
+	return pflag.NormalizedName(name)
+}
+
 // newRootCommand registers the subcommands. A new one needs a line here and a file of its own.
 func newRootCommand(app *cli) *cobra.Command {
 	root := &cobra.Command{
@@ -63,12 +72,13 @@ A flag on the command line wins.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd: cmd, err: err} })
+	root.SetGlobalNormalizationFunc(oneEndpoint)
 	app.logging.register(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupServices, Title: "Services:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys, as with etcdctl:"},
 	)
-	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app))
+	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app), newBackupCommand(app), newRestoreCommand(app))
 	addGroup(root, groupKeys,
 		newGetCommand(app),
 		newSetCommand(app),

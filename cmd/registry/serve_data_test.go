@@ -242,3 +242,44 @@ func TestOlderCopyOfTheDataDir(t *testing.T) {
 		t.Errorf("index %d after %d", got, last)
 	}
 }
+
+// All nodes are lost, and there is a backup: one node is restored, the others join it empty,
+// and clients go on where they were.
+func TestClusterFromABackup(t *testing.T) {
+	t.Parallel()
+	old, stop := runNode(t, nodeConfig{name: "dot"})
+	answer(t, "PUT", old.URL()+"/v2/keys/creds/db", "value=secret")
+	answer(t, "PUT", old.URL()+"/v2/keys/frontends/fe1", "value=10.0.1.1&ttl=100")
+	before := answer(t, "GET", old.URL()+"/v2/keys/creds/db", "")
+	last := setIndex(t, old.URL())
+	file, dir := filepath.Join(t.TempDir(), "backup"), filepath.Join(t.TempDir(), "restored")
+	wantRun(t, 0, "5 entries, 2 of them directories, 1 with a lease", "^$", "backup", "--endpoint", old.URL(), file)
+	answer(t, "PUT", old.URL()+"/v2/keys/creds/db", "value=later")
+	wantSoon(t, stop)
+	wantRun(t, 0, "restored into", "^$", "restore", file, "--data-dir", dir)
+
+	cfg := joining("dash")
+	cfg.dataDir = dir
+	first, _ := runNode(t, cfg)
+	waitReady(t, first)
+	cfg = joining("new", first)
+	cfg.dataDir = t.TempDir()
+	second, _ := runNode(t, cfg)
+	waitReady(t, second)
+	if got := answer(t, "GET", first.URL()+"/v2/keys/creds/db", ""); got != before {
+		t.Errorf("%s has become %s", before, got)
+	}
+	for _, n := range []*node{first, second} {
+		if got := value(t, n, "/creds/db"); got != "secret" {
+			t.Errorf("%s has %s", n.cfg.name, got)
+		}
+		if got := answer(t, "GET", n.URL()+"/v2/keys/frontends/fe1", ""); !strings.Contains(got, `"ttl":100`) {
+			t.Errorf("%s has %s", n.cfg.name, got)
+		}
+	}
+	if got := setIndex(t, first.URL()); got <= last {
+		t.Errorf("index %d after %d", got, last)
+	}
+	answer(t, "DELETE", second.URL()+"/v2/keys/creds/db", "")
+	eventually(t, "404", func() string { return value(t, first, "/creds/db") })
+}

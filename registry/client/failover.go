@@ -47,9 +47,13 @@ func (c *Client) do(ctx context.Context, r request) (*Response, error) {
 
 // doRound tries each node once. It returns failures only when all of them have failed.
 func (c *Client) doRound(ctx context.Context, r request) (_ *Response, failures []error, _ error) {
+	attempt := c.attempt
+	if r.attempt != nil {
+		attempt = r.attempt
+	}
 	place := c.nodes.first()
 	for range c.nodes.all {
-		resp, err := c.attempt(ctx, c.nodes.all[place], r)
+		resp, err := attempt(ctx, c.nodes.all[place], r)
 		failed, isFailure := errors.AsType[*nodeError](err)
 		switch {
 		case !isFailure:

@@ -23,6 +23,8 @@ type request struct {
 	timeout time.Duration
 	// decode reads the answer; nil means that it is one of the keys API.
 	decode decoder
+	// attempt sends it to one node and takes the answer; nil means the way that suits all but streams.
+	attempt func(ctx context.Context, e endpoint, r request) (*Response, error)
 }
 
 // keyPath turns a key into the escaped path of its URL. Every byte of a key arrives as it is; slashes part the key's

@@ -16,11 +16,8 @@ var (
 
 // keys serves the keys API.
 func (a *api) keys(w http.ResponseWriter, r *http.Request) {
-	if a.opts.Refuse != nil {
-		if err := a.opts.Refuse(); err != nil {
-			a.writeError(w, &registry.Error{Code: registry.CodeNotReady, Cause: err.Error(), Index: a.store.Index()})
-			return
-		}
+	if a.refuses(w) {
+		return
 	}
 	tooFast := a.opts.Guard.isOverRate(r)
 	if tooFast && r.Method != http.MethodPut && r.Method != http.MethodDelete {
@@ -55,6 +52,18 @@ func (a *api) keys(w http.ResponseWriter, r *http.Request) {
 		}
 		a.get(w, key, p)
 	}
+}
+
+// refuses answers a request, and returns true, if the node is not ready for any.
+func (a *api) refuses(w http.ResponseWriter) bool {
+	if a.opts.Refuse == nil {
+		return false
+	}
+	err := a.opts.Refuse()
+	if err != nil {
+		a.writeError(w, &registry.Error{Code: registry.CodeNotReady, Cause: err.Error(), Index: a.store.Index()})
+	}
+	return err != nil
 }
 
 // parse reads a request's parameters and its key.

@@ -38,6 +38,7 @@ func (a *api) routes() []Route {
 		row("/v2/stats/self", a.statsSelf, "GET"),
 		row("/v2/stats/store", a.statsStore, "GET"),
 		row("/v2/stats/leader", a.statsLeader, "GET"),
+		row("/v1/backup", a.backup, "GET"),
 		row("/version", a.version, "GET"),
 		row("/health", a.health, "GET"),
 		row("/livez", probe(a.opts.Live), "GET", "HEAD"),

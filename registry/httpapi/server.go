@@ -16,7 +16,7 @@ const (
 	readTimeout       = 30 * time.Second // 1 MiB from a very slow client still fits
 	writeTimeout      = 30 * time.Second // a large listing to a very slow client still fits
 	idleTimeout       = 5 * time.Minute  // longer than hosts' usual heartbeat intervals
-	watchWriteTimeout = 30 * time.Second // for one event, to a client that does not read
+	watchWriteTimeout = 30 * time.Second // for one event, or block of a backup, to a client that does not read
 )
 
 // NewServer returns a server for the handler with the time-outs of a client port.
