@@ -45,7 +45,8 @@ type site struct {
 	service  lbsync.Service
 	timing   lbsync.Timing
 	targets  []lbsync.Target
-	relay    *lbtest.Relay
+	relay    *lbtest.Relay // of the worker's socket
+	master   *lbtest.Relay
 	log      *lbtest.Log
 	syncer   *lbsync.Syncer
 
@@ -108,11 +109,12 @@ func (s *site) startHAProxy(t *testing.T) {
 	s.write(t, "haproxy.tmpl", strings.ReplaceAll(string(template), "{{.RuntimeSocket}}", s.path("h/own.sock")))
 	s.write(t, "h/haproxy.cfg", strings.ReplaceAll(before, "PORT", s.haproxyPort))
 	s.relay = lbtest.NewRelay(t, s.path("h/relay.sock"), s.path("h/own.sock"))
+	s.master = lbtest.NewRelay(t, s.path("h/mrelay.sock"), s.path("h/master.sock"))
 	program := lbtest.Program(t, "haproxy")
 	lbtest.Start(t, program, "-W", "-S", s.path("h/master.sock"), "-f", s.path("h/haproxy.cfg"))
 	target, err := haproxy.NewTarget(lbsync.HAProxy{
 		Config: s.path("h/haproxy.cfg"), Bind: "127.0.0.1:" + s.haproxyPort, Services: []string{"frontends"},
-		Template: s.path("haproxy.tmpl"), RuntimeSocket: s.path("h/relay.sock"), MasterSocket: s.path("h/master.sock"),
+		Template: s.path("haproxy.tmpl"), RuntimeSocket: s.path("h/relay.sock"), MasterSocket: s.path("h/mrelay.sock"),
 		Check: keeping(s.path("kept-h"), "{file}", program, "-c", "-f", "{file}"), Pace: unpaced(),
 	}, haproxy.Options{})
 	if err != nil {
@@ -155,7 +157,8 @@ func (s *site) startNginx(t *testing.T) {
 
 // keeping returns a check that leaves a copy of each file in a directory, and then runs a command.
 func keeping(dir, file string, command ...string) lbsync.Command {
-	return append(lbsync.Command{"sh", "-c", `cp "$1" "$(mktemp "$2/XXXXXXXX")" || exit 1; shift 2; exec "$@"`, "sh", file, dir}, command...)
+	const script = `f=$(mktemp "$2/part.XXXXXXXX") && cp "$1" "$f" && mv "$f" "$2/kept.${f##*.}" || exit 1; shift 2; exec "$@"`
+	return append(lbsync.Command{"sh", "-c", script, "sh", file, dir}, command...)
 }
 
 func unpaced() lbsync.PaceConfig {
