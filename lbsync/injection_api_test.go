@@ -181,7 +181,7 @@ func (s *site) changeGoodOnes(t *testing.T) {
 		value := fmt.Sprintf(`{"addr":%q,"evil":"\n server evil 10.66.0.1:80;}","zone":"a","instance_id":"i-evil"%s}`, s.backends["three"].Addr, more)
 		s.ask(t, http.MethodPut, "/frontends/three", url.Values{"value": {value}})
 	}
-	three("")
+	three(`,"maxconn":30`)
 	s.both(t, "one", "two", "three")
 	three(`,"state":"drain"`)
 	s.both(t, "one", "two")
