@@ -214,9 +214,14 @@ func (s *site) ask(t *testing.T, method, path string, form url.Values) int {
 func (s *site) register(t *testing.T, names ...string) {
 	t.Helper()
 	for _, name := range names {
-		if status := s.ask(t, http.MethodPut, "/frontends/"+name, url.Values{"value": {s.backends[name].Addr}}); status/100 != 2 {
-			t.Fatalf("put %s: status %d", name, status)
-		}
+		s.put(t, name, s.backends[name].Addr)
+	}
+}
+
+func (s *site) put(t *testing.T, name, value string) {
+	t.Helper()
+	if status := s.ask(t, http.MethodPut, "/frontends/"+name, url.Values{"value": {value}}); status/100 != 2 {
+		t.Fatalf("put %s: status %d", name, status)
 	}
 }
 

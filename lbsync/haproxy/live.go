@@ -97,7 +97,20 @@ func (d *Driver) ahead(ctx context.Context, want *model) (made int, refused []st
 		return 0, nil, nil
 	}
 	p.changes = p.needed() // Sweeps can wait for what is seen next.
-	return p.apply(ctx, d.runtime, d.known)
+	rest := slices.IndexFunc(p.changes, func(c change) bool { return c.kind != add })
+	if rest < 0 {
+		return p.apply(ctx, d.runtime, d.known)
+	}
+	if slices.ContainsFunc(p.changes, func(c change) bool { return c.kind == swap }) {
+		return 0, nil, nil
+	}
+	made, refused, err = plan{changes: p.changes[:rest]}.apply(ctx, d.runtime, d.known)
+	if err != nil {
+		return made, refused, err
+	}
+	// What these are refused for is seen afterwards, if it matters: the server may have gone.
+	more, _, err := plan{changes: p.changes[rest:]}.apply(ctx, d.runtime, d.known)
+	return made + more, refused, err
 }
 
 // goesOn tells whether there is something to do: everything at first, and later what is needed, unless HAProxy has
