@@ -131,7 +131,7 @@ func (g *guard) remember(now time.Time, earlier []candidate) {
 
 // observe takes in the whole view of the registry, and that the registry is reachable. why is asked for the keys that are
 // not among the present ones: those that were in the view before, and again each time for those whose value was rejected
-// before and whose last good server still stands in.
+// before and whose last good server still stands in, and for those that are held because nothing told why.
 func (g *guard) observe(now time.Time, present []candidate, why func(key string) cause) {
 	g.contact(now, true)
 	g.view++

@@ -180,7 +180,23 @@ func TestWhyIsAskedForWhatIsNew(t *testing.T) {
 	}
 	r.lose(causeRejected, 2)
 	r.observe()
-	if !slices.Equal(r.asked, []string{"k2"}) {
-		t.Errorf("asked again for %v, want the rejected one", r.asked)
+	slices.Sort(r.asked)
+	if !slices.Equal(r.asked, []string{"k1", "k2"}) {
+		t.Errorf("asked again for %v, want the one without a reason and the rejected one", r.asked)
 	}
+}
+
+// A reason that comes late counts as if it had come in time: what was deleted leaves, and what has expired does within the
+// budget.
+func TestReasonThatComesLate(t *testing.T) {
+	r := newRun(t, nil)
+	r.list(1, 2, 3, 4, 5)
+	r.lose(causeUnknown, 1, 2, 3)
+	r.want("held", 1, 2, 3, 4, 5)
+	r.cause[hostKey(1)] = causeDeleted
+	r.observe()
+	r.want("one was deleted", 2, 3, 4, 5)
+	r.cause[hostKey(2)], r.cause[hostKey(3)] = causeExpired, causeExpired
+	r.observe()
+	r.want("two have expired, and one may", 3, 4, 5)
 }

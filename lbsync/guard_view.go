@@ -73,6 +73,10 @@ func (g *guard) miss(now time.Time, gone []*guardHost, present []candidate, why 
 		case h.stand == standListed || h.stand == standGrace || h.remembered():
 			c := g.reason(h, why)
 			by[c] = append(by[c], h)
+		case h.stand == standUnknown:
+			if c := g.reason(h, why); c == causeDeleted || c == causeExpired { // The reason has come after all.
+				by[c] = append(by[c], h)
+			}
 		}
 	}
 	for _, h := range by[causeDeleted] {

@@ -69,6 +69,7 @@ func (r *registrySource) Next(ctx context.Context, prefix string, index uint64) 
 	case ctx.Err() != nil:
 		return Change{}, ctx.Err()
 	case client.IsLostPlace(err):
+		r.forget(prefix)
 		return Change{}, ErrLostPlace
 	}
 	return Change{}, fmt.Errorf("watch %s: %w", prefix, err)
@@ -83,6 +84,13 @@ func (r *registrySource) watcher(prefix string, index uint64) *client.Watcher {
 		r.watchers[prefix] = w
 	}
 	return w
+}
+
+// forget drops a watcher that has lost its place: it never asks again, and the next listing may have the same index.
+func (r *registrySource) forget(prefix string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.watchers, prefix)
 }
 
 func changeOf(resp *client.Response, prefix string) Change {

@@ -67,15 +67,26 @@ func (s Server) Value() string {
 	if addr == "" {
 		addr = s.Addr.Addr().String()
 	}
-	text, err := json.Marshal(map[string]any{
-		"addr": addr, "port": s.Addr.Port(), "weight": s.Weight, "state": s.State,
-		"backup": s.Backup, "zone": s.Zone, "instance_id": s.InstanceID,
-		"maxconn": s.MaxConn, "slowstart": int(s.SlowStart / time.Second),
+	text, err := json.Marshal(valueForm{
+		addr, s.Backup, s.InstanceID, s.MaxConn, s.Addr.Port(), int(s.SlowStart / time.Second), s.State, s.Weight, s.Zone,
 	})
 	if err != nil {
 		panic("lbsync: a server always has a JSON form: " + err.Error())
 	}
 	return string(text)
+}
+
+// valueForm is a value's form in JSON.
+type valueForm struct {
+	Addr       string `json:"addr"`
+	Backup     bool   `json:"backup"`
+	InstanceID string `json:"instance_id"`
+	MaxConn    int    `json:"maxconn"`
+	Port       uint16 `json:"port"`
+	SlowStart  int    `json:"slowstart"`
+	State      State  `json:"state"`
+	Weight     int    `json:"weight"`
+	Zone       string `json:"zone"`
 }
 
 // compare orders servers by address and port.

@@ -1,6 +1,7 @@
 package lbsync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -26,6 +27,8 @@ type service struct {
 	mu       sync.Mutex // guards what follows; held for short work only
 	view     *view
 	index    uint64 // of the view
+	owed     uint64 // from where the history is still to be read, see list; 0: from nowhere
+	tries    int    // how often it was tried
 	inPool   uint64 // of the view that the pool was made from
 	listed   bool   // whether the registry has ever answered
 	observed bool   // whether the guard has seen a listing
@@ -96,22 +99,25 @@ func (s *service) follow(ctx context.Context) {
 // that loses every watch is not to be listed all the time.
 const freeDoubts = 5
 
-// list replaces the view by a listing. Keys that are missing without an event are looked up in the registry's history.
+// list replaces the view by a listing. Keys that are missing without an event are looked up in the registry's history, and
+// once more with later listings when it could not be read.
 func (s *service) list(ctx context.Context) error {
 	listing, err := s.source.List(ctx, s.conf.Prefix)
 	if err != nil {
 		return err
 	}
 	s.mu.Lock()
-	before, lacks := s.index, s.view.lacks(listing.Entries)
+	missing, after := s.view.missing(listing.Entries), cmp.Or(s.owed, s.index)
 	s.mu.Unlock()
 	var changes []Change
-	if lacks && before != 0 {
-		changes = s.history(ctx, before, listing.Index)
+	read := true
+	if len(missing) > 0 && after != 0 {
+		changes, read = s.history(ctx, missing, after, listing.Index)
 	}
 	s.mu.Lock()
 	s.view.replace(listing.Entries, changes)
 	s.index = listing.Index
+	s.oweLocked(after, read)
 	first := !s.listed
 	s.listed = true
 	s.heardLocked()
@@ -123,23 +129,55 @@ func (s *service) list(ctx context.Context) error {
 	return nil
 }
 
-// explainTimeout bounds the look into the history: when it tells nothing, the hosts are held, and time tells.
-const explainTimeout = time.Second
+const (
+	// explainTimeout bounds the look into the history: when it tells nothing, the hosts are held, and time tells.
+	explainTimeout = time.Second
+	// explainRest is the same once all is explained. What is left are changes of other prefixes, which nobody tells.
+	explainRest = 50 * time.Millisecond
+	// explainTries is how many listings look for the same part of the history, which are all within ten minutes.
+	explainTries = 10
+)
 
-// history reads the changes from one index to another, for why keys have gone. A history that does not reach back, or
-// belongs to another registry, tells nothing.
-func (s *service) history(ctx context.Context, after, upTo uint64) (changes []Change) {
+// oweLocked notes from where the history has to be read by the next listing, if anything is still to be explained.
+func (s *service) oweLocked(after uint64, read bool) {
+	if s.tries++; read || len(s.view.unexplained) == 0 || s.tries >= explainTries {
+		s.owed, s.tries = 0, 0
+		clear(s.view.unexplained)
+		return
+	}
+	s.owed = after
+}
+
+// history reads the changes from one index to another, for why keys are missing, and tells whether there is no more to be
+// learnt. A history that does not reach back, or belongs to another registry, tells nothing.
+func (s *service) history(ctx context.Context, missing map[string]bool, after, upTo uint64) (changes []Change, read bool) {
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
 	for after < upTo {
-		c, err := s.source.Next(ctx, s.conf.Prefix, after)
-		if err != nil || c.Index > upTo || c.Index <= after {
-			break
+		c, err := s.past(ctx, len(missing) == 0, after)
+		switch {
+		case errors.Is(err, ErrLostPlace):
+			return changes, true
+		case err != nil:
+			return changes, len(missing) == 0
+		case c.Index > upTo || c.Index <= after:
+			return changes, true
 		}
 		changes = append(changes, c)
 		after = c.Index
+		c.explains(missing)
 	}
-	return changes
+	return changes, true
+}
+
+// past returns the next change of the history.
+func (s *service) past(ctx context.Context, explained bool, after uint64) (Change, error) {
+	if explained {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, explainRest)
+		defer cancel()
+	}
+	return s.source.Next(ctx, s.conf.Prefix, after)
 }
 
 // changes applies changes until it is time to list again. A watch that has worked leaves no doubts.

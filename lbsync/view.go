@@ -11,21 +11,24 @@ type view struct {
 	entries map[string]string
 	gone    map[string]cause // of keys that were here at the last take
 	fresh   bool             // whether anything is different since then
+	// unexplained are keys that a listing has shown to be missing, as long as their history may still be learnt.
+	unexplained map[string]bool
 }
 
 func newView() *view {
-	return &view{entries: map[string]string{}, gone: map[string]cause{}, fresh: true}
+	return &view{entries: map[string]string{}, gone: map[string]cause{}, fresh: true, unexplained: map[string]bool{}}
 }
 
-// lacks tells whether a listing lacks an entry of the view.
-func (v *view) lacks(entries []Entry) bool {
-	known := 0
-	for _, e := range entries {
-		if _, there := v.entries[e.Key]; there {
-			known++
-		}
+// missing returns the keys whose absence from a listing is to be explained.
+func (v *view) missing(entries []Entry) map[string]bool {
+	missing := maps.Clone(v.unexplained)
+	for key := range v.entries {
+		missing[key] = true
 	}
-	return known < len(v.entries)
+	for _, e := range entries {
+		delete(missing, e.Key)
+	}
+	return missing
 }
 
 // replace takes over a listing. Why entries are missing is looked for among changes, which are in their order.
@@ -37,14 +40,23 @@ func (v *view) replace(entries []Entry, changes []Change) {
 	}
 	for key := range v.entries {
 		if _, there := now[key]; !there {
-			v.gone[key] = causeUnknown
+			v.unexplained[key] = true
 		}
+	}
+	maps.DeleteFunc(v.unexplained, func(key string, _ bool) bool { _, there := now[key]; return there })
+	for key := range v.unexplained {
+		v.gone[key] = causeUnknown
 	}
 	v.fresh = v.fresh || !maps.Equal(v.entries, now)
 	v.entries = now
 	for _, c := range changes {
 		v.explain(c)
 	}
+	maps.DeleteFunc(v.unexplained, func(key string, _ bool) bool {
+		explained := v.gone[key] != causeUnknown
+		v.fresh = v.fresh || explained
+		return explained
+	})
 }
 
 // apply takes over one change. It returns whether anything is different now, and whether the view is still sure to be
@@ -55,6 +67,7 @@ func (v *view) apply(c Change) (changed, sure bool) {
 		old, there := v.entries[c.Key]
 		v.entries[c.Key] = c.Value
 		delete(v.gone, c.Key)
+		delete(v.unexplained, c.Key)
 		changed = !there || old != c.Value
 		v.fresh = v.fresh || changed
 		return changed, true
@@ -95,6 +108,17 @@ func (v *view) remove(c Change, why cause) bool {
 // isBelow tells whether a key is below a directory; all are below the empty one.
 func isBelow(key, dir string) bool {
 	return dir == "" || len(key) > len(dir) && key[len(dir)] == '/' && strings.HasPrefix(key, dir)
+}
+
+// explains takes those keys out of missing that a change tells the end of.
+func (c Change) explains(missing map[string]bool) {
+	if c.Kind != ChangeDeleted && c.Kind != ChangeExpired {
+		return
+	}
+	delete(missing, c.Key)
+	if c.Dir {
+		maps.DeleteFunc(missing, func(key string, _ bool) bool { return isBelow(key, c.Key) })
+	}
 }
 
 // explain adds the reason why a key is missing that a listing has shown to be missing.

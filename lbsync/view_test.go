@@ -65,8 +65,10 @@ func TestViewApply(t *testing.T) {
 func TestViewExplainsWhatAListingLacks(t *testing.T) {
 	v := newView()
 	v.replace([]Entry{{"a", "1"}, {"b", "1"}, {"c/d", "1"}, {"e", "1"}}, nil)
-	if v.lacks([]Entry{{"e", "2"}, {"b", "1"}, {"a", "1"}, {"c/d", "1"}, {"f", "1"}}) || !v.lacks([]Entry{{"e", "1"}, {"f", "1"}}) {
-		t.Error("what is missing is not seen")
+	all := v.missing([]Entry{{"e", "2"}, {"b", "1"}, {"a", "1"}, {"c/d", "1"}, {"f", "1"}})
+	some := v.missing([]Entry{{"e", "1"}, {"c/d", "1"}, {"f", "1"}})
+	if len(all) != 0 || !maps.Equal(some, map[string]bool{"a": true, "b": true}) {
+		t.Errorf("missing: %v and %v", all, some)
 	}
 	v.replace([]Entry{{"e", "1"}}, []Change{
 		set("a", "2"), removal(ChangeExpired, "a"), removedDir(ChangeDeleted, "c"), removal(ChangeDeleted, "e"),
@@ -75,6 +77,27 @@ func TestViewExplainsWhatAListingLacks(t *testing.T) {
 	want := map[string]cause{"a": causeExpired, "b": causeUnknown, "c/d": causeDeleted}
 	if d := cmp.Diff(want, why); d != "" {
 		t.Errorf("-want +got\n%s", d)
+	}
+}
+
+// What a listing has shown to be missing is told with a later listing whose history explains it, once.
+func TestViewExplainsLater(t *testing.T) {
+	v := newView()
+	v.replace([]Entry{{"a", "1"}, {"b", "1"}, {"c/d", "1"}, {"e", "1"}, {"f", "1"}}, nil)
+	v.replace([]Entry{{"e", "1"}}, nil)
+	v.take()
+	v.apply(set("f", "1"))
+	if m := v.missing([]Entry{{"b", "1"}, {"e", "1"}}); !maps.Equal(m, map[string]bool{"a": true, "c/d": true, "f": true}) {
+		t.Errorf("missing: %v", m)
+	}
+	v.take()
+	v.replace([]Entry{{"b", "1"}, {"e", "1"}, {"f", "1"}}, []Change{removal(ChangeDeleted, "a"), removedDir(ChangeExpired, "c")})
+	if _, why := v.take(); !maps.Equal(why, map[string]cause{"a": causeDeleted, "c/d": causeExpired}) {
+		t.Errorf("gone: %v", why)
+	}
+	v.replace([]Entry{{"b", "1"}, {"e", "1"}, {"f", "1"}}, []Change{removal(ChangeDeleted, "a")})
+	if _, why := v.take(); len(why) != 0 || v.fresh || len(v.unexplained) != 0 {
+		t.Errorf("told twice: %v, %v", why, v.unexplained)
 	}
 }
 

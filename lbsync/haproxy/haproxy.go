@@ -77,7 +77,10 @@ type Driver struct {
 	runtime, master asker
 	known           *memory
 	latest          rendering
-	old             map[int]oldWorker // by process id
+	lines           lineCache
+	// seen is the running worker as the latest Live has left it.
+	seen sighting
+	old  map[int]oldWorker // by process id
 }
 
 // NewTarget makes a target of the syncer. It reads the template when there is one and renders samples, so that a template
@@ -89,7 +92,7 @@ func NewTarget(conf lbsync.HAProxy, o Options) (lbsync.Target, error) {
 	if o.ReloadTimeout == 0 {
 		o.ReloadTimeout = reloadTimeout
 	}
-	d := &Driver{conf: conf, options: o, known: newMemory()}
+	d := &Driver{conf: conf, options: o, known: newMemory(), lines: lineCache{}}
 	if err := d.open(); err != nil {
 		return lbsync.Target{}, err
 	}
@@ -146,6 +149,7 @@ func (d *Driver) CheckLive(context.Context) error { return nil }
 // Reload has the master load the file where its socket is given, or runs the reload command. The proof is the file's
 // marker in a new worker, or the new worker alone where no marker can be seen.
 func (d *Driver) Reload(ctx context.Context) (lbsync.Proof, error) {
+	d.seen = sighting{}
 	if d.master != nil {
 		return d.reloadByMaster(ctx)
 	}

@@ -41,14 +41,21 @@ func (d *Driver) Live(ctx context.Context, file []byte) (lbsync.Live, error) {
 // added again while it was the only one.
 const passes = 2
 
-// bring looks, changes, and looks again.
+// bring looks, changes, and looks again. Where the worker was seen a moment ago it changes first.
 func (d *Driver) bring(ctx context.Context, want *model) (lbsync.Live, error) {
+	made, reload, err := d.ahead(ctx, want)
+	d.seen = sighting{}
+	if err != nil {
+		return lbsync.Live{}, err
+	}
 	run, p, err := d.compare(ctx, want)
 	if err != nil {
 		return lbsync.Live{}, err
 	}
-	live := lbsync.Live{Running: true}
-	var reload []string
+	if len(p.needed()) > 0 {
+		reload = nil // It may have been refused because the worker has changed since; now it is asked again.
+	}
+	live := lbsync.Live{Running: true, Commands: made}
 	for pass := 0; pass < passes && p.goesOn(pass, reload); pass++ {
 		made, refused, err := p.apply(ctx, d.runtime, d.known)
 		if err != nil {
@@ -62,10 +69,48 @@ func (d *Driver) bring(ctx context.Context, want *model) (lbsync.Live, error) {
 	for _, c := range p.needed() {
 		reload = append(reload, fmt.Sprintf("server %s is not as it should be after its commands", c.ref))
 	}
+	d.seen = sighting{run, time.Now()}
 	live.Hot, live.Reload = d.hot(want, run), reasons(append(reload, p.reload...))
 	old := d.oldWorkers(ctx)
 	live.OldWorkers, live.Servers = len(old), served(want, run, old)
 	return live, nil
+}
+
+// sightAge is how long it can be relied on that a worker is as it was seen. What somebody does to it meanwhile is seen
+// after the commands.
+const sightAge = 10 * time.Second
+
+// A sighting is a worker at a moment.
+type sighting struct {
+	run *running // nil for none
+	at  time.Time
+}
+
+// ahead sends the commands that a worker needs if it still is as it was seen last, and returns what it has refused. To
+// look takes longer than to change where there are thousands of servers, and one look afterwards tells all.
+func (d *Driver) ahead(ctx context.Context, want *model) (made int, refused []string, err error) {
+	if d.seen.run == nil || time.Since(d.seen.at) > sightAge || !d.hot(want, d.seen.run) {
+		return 0, nil, nil
+	}
+	p := newPlan(want, d.seen.run, d.known, d.conf.Services)
+	if len(p.reload) > 0 {
+		return 0, nil, nil
+	}
+	p.changes = p.needed() // Sweeps can wait for what is seen next.
+	rest := slices.IndexFunc(p.changes, func(c change) bool { return c.kind != add })
+	if rest < 0 {
+		return p.apply(ctx, d.runtime, d.known)
+	}
+	if slices.ContainsFunc(p.changes, func(c change) bool { return c.kind == swap }) {
+		return 0, nil, nil
+	}
+	made, refused, err = plan{changes: p.changes[:rest]}.apply(ctx, d.runtime, d.known)
+	if err != nil {
+		return made, refused, err
+	}
+	// What these are refused for is seen afterwards, if it matters: the server may have gone.
+	more, _, err := plan{changes: p.changes[rest:]}.apply(ctx, d.runtime, d.known)
+	return made + more, refused, err
 }
 
 // goesOn tells whether there is something to do: everything at first, and later what is needed, unless HAProxy has
@@ -124,26 +169,35 @@ func served(want *model, run *running, old []oldWorker) []lbsync.Served {
 			sessions[at] += n
 		}
 	}
-	list := []lbsync.Served{}
+	list := make([]lbsync.Served, 0, run.count())
 	for _, b := range want.backends {
-		wanted := map[string]bool{}
-		for _, s := range b.servers {
-			wanted[s.name] = true
-		}
-		for name, s := range run.backends[b.name] {
-			if b.fixed[name] || !s.addr.IsValid() {
-				continue
+		see := func(s *runningServer, leaving bool) {
+			if b.fixed[s.server] || !s.addr.IsValid() {
+				return
 			}
 			list = append(list, lbsync.Served{
-				Service: b.name, Addr: s.addr, State: s.state(), Leaving: !wanted[name],
+				Service: b.name, Addr: s.addr, State: s.state(), Leaving: leaving,
 				Sessions: s.sessions + sessions[s.ref], Health: s.health,
 			})
 		}
+		wanted := make(map[string]bool, len(b.servers))
+		for _, line := range b.servers { // In the file's order, which is mostly that of the list.
+			wanted[line.name] = true
+			if s := run.backends[b.name][line.name]; s != nil {
+				see(s, false)
+			}
+		}
+		for name, s := range run.backends[b.name] {
+			if !wanted[name] {
+				see(s, true)
+			}
+		}
 	}
 	list = append(list, onlyOld(want, run, sessions)...)
-	slices.SortFunc(list, func(a, b lbsync.Served) int {
-		return cmp.Or(cmp.Compare(a.Service, b.Service), a.Addr.Compare(b.Addr))
-	})
+	order := func(a, b lbsync.Served) int { return cmp.Or(cmp.Compare(a.Service, b.Service), a.Addr.Compare(b.Addr)) }
+	if !slices.IsSortedFunc(list, order) {
+		slices.SortFunc(list, order)
+	}
 	return list
 }
 

@@ -71,27 +71,42 @@ var reloadOnly = []string{
 	"resolve-prefer", "resolvers", "track",
 }
 
+// A lineCache has the lines of servers that were read before: from one file to the next nearly all stay.
+type lineCache map[string]serverLine
+
 // parseFile takes a rendered file apart.
-func parseFile(text []byte) *model {
-	p := parser{m: &model{}, fixed: hasHiddenOptions(text)}
-	if found := markerLine.FindSubmatch(text); found != nil {
-		p.m.marker = string(found[1])
-	}
+func parseFile(text []byte) *model { return lineCache{}.parseFile(text) }
+
+// parseFile remembers the file's lines of servers, and forgets those of others when they get many.
+func (c lineCache) parseFile(text []byte) *model {
+	p := parser{m: &model{}, fixed: hasHiddenOptions(text), cache: c}
 	var structure bytes.Buffer
 	for row := range bytes.Lines(text) {
-		if !p.line(string(row)) {
-			structure.Write(row)
+		if p.again(row) || p.line(string(row)) {
+			p.servers++
+			continue
 		}
+		structure.Write(row)
 	}
 	p.m.structure = structure.Bytes()
+	if found := markerLine.FindSubmatch(p.m.structure); found != nil {
+		p.m.marker = string(found[1])
+	}
+	if len(c) > 2*p.servers {
+		clear(c)
+	}
 	return p.m
 }
+
+// space are the characters between words.
+const space = " \t\r\n\v\f"
 
 // hasHiddenOptions tells whether a server may have options that its line does not show, or not be there at all. add
 // server does not inherit from default-server.
 func hasHiddenOptions(text []byte) bool {
 	for row := range bytes.Lines(text) {
-		if words := bytes.Fields(row); len(words) > 0 && (string(words[0]) == "default-server" || string(words[0]) == ".if") {
+		row = bytes.TrimLeft(row, space)
+		if end := bytes.IndexAny(row, space); end > 0 && (string(row[:end]) == "default-server" || string(row[:end]) == ".if") {
 			return true
 		}
 	}
@@ -103,6 +118,21 @@ type parser struct {
 	m     *model
 	in    *backend // nil outside of backend and listen
 	fixed bool     // no server can be changed by commands
+	cache lineCache
+	// servers counts the lines of servers.
+	servers int
+}
+
+// again takes the line of a server that was read before, and tells whether it is one.
+func (p *parser) again(row []byte) bool {
+	if p.in == nil || p.fixed {
+		return false
+	}
+	s, known := p.cache[string(row)]
+	if known {
+		p.in.servers = append(p.in.servers, s)
+	}
+	return known
 }
 
 // line reads a line and tells whether it is that of a server that commands can add.
@@ -123,18 +153,19 @@ func (p *parser) line(row string) bool {
 	case p.in != nil && words[0] == "server-template":
 		p.in.open = true
 	case p.in != nil && words[0] == "server" && len(words) > 1:
-		return p.server(words[1:])
+		return p.server(row, words[1:])
 	}
 	return false
 }
 
-func (p *parser) server(words []string) bool {
+func (p *parser) server(row string, words []string) bool {
 	s, err := parseServer(words)
 	if err != nil || p.fixed {
 		p.in.fixed[words[0]] = true
 		return false
 	}
 	p.in.servers = append(p.in.servers, s)
+	p.cache[row] = s
 	return true
 }
 

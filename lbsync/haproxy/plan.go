@@ -3,7 +3,6 @@ package haproxy
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -109,7 +108,7 @@ func (p *planner) backend(b *backend, owned bool) {
 	for _, s := range servers {
 		p.ids[s.id] = true
 	}
-	wanted := map[string]bool{}
+	wanted := make(map[string]bool, len(b.servers))
 	for _, want := range b.servers {
 		wanted[want.name] = true
 		at := ref{b.name, want.name}
@@ -121,10 +120,15 @@ func (p *planner) backend(b *backend, owned bool) {
 			p.adjust(want, got)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(servers)) {
+	var unwanted []string
+	for name := range servers {
 		if !wanted[name] && !b.fixed[name] && (isOurs(name) || owned && !b.open) {
-			p.remove(servers[name])
+			unwanted = append(unwanted, name)
 		}
+	}
+	slices.Sort(unwanted)
+	for _, name := range unwanted {
+		p.remove(servers[name])
 	}
 }
 

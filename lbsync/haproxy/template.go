@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"strconv"
 	"text/template"
 	"time"
 
@@ -118,7 +119,7 @@ func (d *Driver) renderAs(generation string, view View) (rendering, error) {
 	if err != nil {
 		return rendering{}, err
 	}
-	return rendering{generation: generation, text: text, model: parseFile(text)}, nil
+	return rendering{generation: generation, text: text, model: d.lines.parseFile(text)}, nil
 }
 
 // modelOf takes a rendered file apart, which the latest one is already.
@@ -158,6 +159,34 @@ func newPool(p lbsync.Pool, running map[ref]int) Pool {
 		}
 	}
 	return out
+}
+
+// Line is the server's line as the built-in template has it, without the word server and without the health check.
+// Texts that are put together here cost a tenth of what they cost in a template.
+func (s Server) Line() string {
+	b := make([]byte, 0, 128)
+	b = append(b, s.Name...)
+	b = append(b, ' ')
+	b = append(b, s.Address...)
+	b = appendOption(b, " id ", s.ID)
+	b = appendOption(b, " weight ", s.Weight)
+	if s.MaxConn > 0 {
+		b = appendOption(b, " maxconn ", s.MaxConn)
+	}
+	if s.Backup {
+		b = append(b, " backup"...)
+	}
+	if s.Down {
+		b = append(b, " disabled"...)
+	}
+	if s.SlowStart > 0 {
+		b = append(appendOption(b, " slowstart ", s.SlowStart), 's')
+	}
+	return string(b)
+}
+
+func appendOption(to []byte, name string, value int) []byte {
+	return strconv.AppendInt(append(to, name...), int64(value), 10)
 }
 
 func weight(s lbsync.Server) int {

@@ -24,6 +24,22 @@ func Program(t *testing.T, name string) string {
 // Daemon is a process in the foreground that ends with the test, with all of its process group.
 type Daemon struct {
 	PID int
+	cmd *exec.Cmd
+}
+
+// Kill ends it at once, with nothing cleaned up, and waits until it has gone.
+func (d Daemon) Kill(t *testing.T) {
+	t.Helper()
+	d.Signal(t, syscall.SIGKILL)
+	_ = d.cmd.Wait() // Killed, which is an error to Wait.
+}
+
+// Signal sends a signal to all of its process group.
+func (d Daemon) Signal(t *testing.T, signal syscall.Signal) {
+	t.Helper()
+	if err := syscall.Kill(-d.PID, signal); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Start starts a daemon. Its output goes to a file, which is shown when the test has failed.
@@ -41,7 +57,7 @@ func Start(t *testing.T, argv ...string) Daemon {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { stop(t, cmd, path) })
-	return Daemon{PID: cmd.Process.Pid}
+	return Daemon{PID: cmd.Process.Pid, cmd: cmd}
 }
 
 func stop(t *testing.T, cmd *exec.Cmd, output string) {

@@ -253,3 +253,22 @@ func TestPollUntil(t *testing.T) {
 		}
 	})
 }
+
+func TestParseOwn(t *testing.T) {
+	const text = `# HELP rollcall_lbsync_change_seconds Time.
+rollcall_lbsync_change_seconds_bucket{kind="haproxy",le="0.1"} 2
+rollcall_lbsync_change_seconds_sum{kind="haproxy"} 0.25
+rollcall_lbsync_change_seconds_count{kind="haproxy"} 2
+rollcall_lbsync_change_seconds_sum{kind="nginx"} 1.5e-1
+rollcall_lbsync_change_seconds_count{kind="nginx"} 1
+`
+	own, err := parseOwn(text)
+	if err != nil || own[kindHAProxy] != (ownTime{2, 250 * time.Millisecond}) || own[kindNginx] != (ownTime{1, 150 * time.Millisecond}) {
+		t.Errorf("%v, %v", own, err)
+	}
+	for _, bad := range []string{"", strings.ReplaceAll(text, "nginx", "other"), strings.ReplaceAll(text, "0.25", "x")} {
+		if own, err := parseOwn(bad); err == nil {
+			t.Errorf("%q: %v", bad, own)
+		}
+	}
+}

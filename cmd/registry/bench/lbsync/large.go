@@ -19,6 +19,9 @@ const (
 
 	largeBoundHAProxy = 100
 	largeBoundNginx   = 500
+
+	kindHAProxy = "haproxy"
+	kindNginx   = "nginx"
 )
 
 // runLarge is the row of a large pool: how long one more host takes, from the PUT to the balancer's own word.
@@ -34,11 +37,12 @@ func runLarge(ctx context.Context, b *bench, rep *report) error {
 	}
 	defer r.stop()
 	results := []result{{balancer: balancer{name: nameHAProxy}}, {balancer: balancer{name: nameNginx}}}
+	own := map[string][]time.Duration{}
 	for _, addr := range all[b.large:] {
 		if err := kit.Pause(ctx, b.calm); err != nil {
 			return err
 		}
-		if err := r.addOne(ctx, addr, results); err != nil {
+		if err := r.addOne(ctx, addr, results, own); err != nil {
 			return err
 		}
 	}
@@ -47,16 +51,38 @@ func runLarge(ctx context.Context, b *bench, rep *report) error {
 		of, joins := results[i].balancer.name, results[i].joins
 		rep.add(figure{work, of, fmt.Sprintf("in the pool, p50 of %d, ms", len(joins)), kit.AtMost(bound), percentile(joins, 50)},
 			figure{work, of, "p99, ms", kit.AtMost(bound), percentile(joins, 99)})
+		times := own[[]string{kindHAProxy, kindNginx}[i]]
+		rep.add(figure{work, of, "lbsync's own time, p50, ms", kit.AtMost(bound), percentile(times, 50)},
+			figure{work, of, "lbsync's own time, p99, ms", kit.AtMost(bound), percentile(times, 99)})
 	}
 	return nil
 }
 
-// addOne registers a host and waits until both balancers have it.
-func (r *rig) addOne(ctx context.Context, addr string, results []result) error {
+// addOne registers a host and waits until both balancers have it, by what an observer sees and by lbsync's own account.
+func (r *rig) addOne(ctx context.Context, addr string, results []result, own map[string][]time.Duration) error {
 	known, err := r.nginx.generation(ctx)
 	if err != nil {
 		return err
 	}
+	before, err := r.readOwn(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.observeOne(ctx, addr, known, results); err != nil {
+		return err
+	}
+	for _, kind := range []string{kindHAProxy, kindNginx} {
+		took, err := r.ownSince(ctx, before, kind)
+		if err != nil {
+			return err
+		}
+		own[kind] = append(own[kind], took)
+	}
+	return nil
+}
+
+// observeOne registers a host and notes when each balancer has it. known is nginx's generation before.
+func (r *rig) observeOne(ctx context.Context, addr, known string, results []result) error {
 	at := time.Now()
 	if err := r.registry.put(ctx, addr, 0); err != nil {
 		return err

@@ -28,6 +28,7 @@ type rig struct {
 	haproxy  *haproxy
 	nginx    *nginx
 	lbsync   *process
+	listen   string // lbsync's metrics
 	witness  *witness
 	hosts    []*host // those with a server of their own
 	stops    []func()
@@ -120,6 +121,7 @@ func (r *rig) startLbsync(ctx context.Context, b *bench) error {
 	if err != nil {
 		return err
 	}
+	r.listen = listen
 	conf := filepath.Join(r.dir, "lbsync.yaml")
 	text := fmt.Sprintf("endpoints: [%q]\nstate_dir: %q\nlisten: %q\nservices:\n  %s: {prefix: %s, port: 8080}\n",
 		r.registry.url, filepath.Join(r.dir, "state"), listen, service, prefix)
