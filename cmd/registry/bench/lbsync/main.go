@@ -126,8 +126,8 @@ func (o options) validate(extraArgs int) error {
 		return errors.New("all sizes must be at least 1")
 	case s.deaths >= deathHosts:
 		return fmt.Errorf("-deaths must be below %d", deathHosts)
-	case s.large+s.steps > maxLarge:
-		return fmt.Errorf("-large and -steps together must be at most %d, which is what HAProxy's round robin takes", maxLarge)
+	case s.large+2*s.steps > maxLarge:
+		return fmt.Errorf("-large and twice -steps together must be at most %d, which is what HAProxy's round robin takes", maxLarge)
 	}
 	return nil
 }

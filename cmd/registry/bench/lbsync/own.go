@@ -70,7 +70,7 @@ func parseOwn(text string) (map[string]ownTime, error) {
 // ownSince waits until lbsync has counted one change more for a kind, and returns how long that took by its account.
 func (r *rig) ownSince(ctx context.Context, before map[string]ownTime, kind string) (time.Duration, error) {
 	var took time.Duration
-	err := pollUntil(ctx, 5*time.Millisecond, largeLimit, "lbsync's account of "+kind, func() (bool, error) {
+	err := pollUntil(ctx, 50*time.Millisecond, largeLimit, "lbsync's account of "+kind, func() (bool, error) {
 		now, err := r.readOwn(ctx)
 		if err != nil {
 			return false, err
