@@ -21,6 +21,18 @@ type Rejection struct {
 	Reason Reason
 }
 
+// ReadPool returns the servers of entries as a pool, read as lbsync reads them, without host names, and what became none.
+// The port is for values that have none; 0 rejects these. Nothing of what lbsync's guard does is done.
+func ReadPool(name string, entries []Entry, port uint16) (Pool, []Rejection) {
+	usable, rejected := reading{port: port}.candidates(entries)
+	p := Pool{Name: name}
+	for _, c := range usable {
+		p.Servers = append(p.Servers, c.server)
+	}
+	slices.SortFunc(p.Servers, func(a, b Server) int { return a.Addr.Compare(b.Addr) })
+	return p, rejected
+}
+
 // A lookup gives the address of a host name; false is "none".
 type lookup func(host string) (netip.Addr, bool)
 

@@ -178,7 +178,10 @@ func (n *node) newHandler(version string) http.Handler {
 		MaxBody:    n.cfg.maxBody,
 		Live:       []httpapi.Check{alive},
 		Ready:      append([]httpapi.Check{alive}, n.data.checks()...),
-		Extra:      []httpapi.Route{{Pattern: "/metrics", Handler: metrics.Handler(exposed)}},
+		Extra: []httpapi.Route{
+			{Pattern: "/metrics", Handler: metrics.Handler(exposed)},
+			{Pattern: discoveryPath, Handler: discovery(n.store, n.synced)},
+		},
 		Guard:      n.guard,
 		Instrument: requests.Wrap,
 	}
@@ -221,6 +224,14 @@ func (n *node) Run(ctx context.Context) error {
 	err = errors.Join(err, group.Wait(), n.data.close())
 	n.log.Info("node has stopped", "name", n.cfg.name)
 	return err
+}
+
+// synced returns why the node does not have what the others have, nil once it does.
+func (n *node) synced() error {
+	if n.cluster == nil {
+		return nil
+	}
+	return n.cluster.gossip.Ready()
 }
 
 // awaitSync lets leases run from when the node has what the others have.

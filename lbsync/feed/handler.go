@@ -41,7 +41,7 @@ func Handler(pools func() (all []lbsync.Pool, known bool)) http.Handler {
 					return
 				}
 			}
-			serve(w, r, feed(all))
+			Serve(w, r, feed(all))
 		}))
 	}
 	get(PathTraefik, Traefik)
@@ -67,7 +67,8 @@ func whenKnown(
 	}
 }
 
-func serve(w http.ResponseWriter, r *http.Request, text []byte) {
+// Serve answers a GET or HEAD with a feed.
+func Serve(w http.ResponseWriter, r *http.Request, text []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-cache")
