@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"unicode/utf8"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/registry"
@@ -11,6 +13,8 @@ type Registry struct {
 	stats func() registry.Stats
 	rows  []row[registry.Stats]
 	ops   *prometheus.Desc
+
+	prefixEntries, prefixLeases *prometheus.Desc
 
 	replication []row[registry.ReplicationStats]
 }
@@ -39,6 +43,10 @@ func NewRegistryCollector(stats func() registry.Stats) *Registry {
 		ops: prometheus.NewDesc("rollcall_operations_total",
 			"Operations on keys, by action and result; a write with conditions counts as what they make it.",
 			[]string{"action", "result"}, nil),
+		prefixEntries: prometheus.NewDesc("rollcall_prefix_entries",
+			"Keys with a value by top-level name, of 100 names; those of all other names have the name \"\".", []string{"prefix"}, nil),
+		prefixLeases: prometheus.NewDesc("rollcall_prefix_leases",
+			"Of these, those with a TTL.", []string{"prefix"}, nil),
 		rows: []row[registry.Stats]{
 			gauge("rollcall_entries", "Keys with a value.",
 				func(s registry.Stats) float64 { return float64(s.Files) }),
@@ -114,7 +122,9 @@ func replicationRows() []row[registry.ReplicationStats] {
 
 // Describe implements [prometheus.Collector].
 func (c *Registry) Describe(ch chan<- *prometheus.Desc) {
-	ch <- c.ops
+	for _, d := range []*prometheus.Desc{c.ops, c.prefixEntries, c.prefixLeases} {
+		ch <- d
+	}
 	for _, r := range c.rows {
 		ch <- r.desc
 	}
@@ -132,6 +142,7 @@ func (c *Registry) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.replication {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s.Replication))
 	}
+	c.collectPrefixes(ch, s)
 	for action, n := range s.Operations {
 		name := registry.Action(action).String()
 		if registry.Action(action) == registry.Expire {
@@ -141,3 +152,24 @@ func (c *Registry) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(c.ops, prometheus.CounterValue, float64(n.Fail), name, "fail")
 	}
 }
+
+// collectPrefixes exposes the counts by top-level name. A name that is no UTF-8, or longer than what a metric should
+// carry, counts among the others.
+func (c *Registry) collectPrefixes(ch chan<- prometheus.Metric, s registry.Stats) {
+	other := s.Others
+	expose := func(name string, p registry.PrefixStats) {
+		ch <- prometheus.MustNewConstMetric(c.prefixEntries, prometheus.GaugeValue, float64(p.Files), name)
+		ch <- prometheus.MustNewConstMetric(c.prefixLeases, prometheus.GaugeValue, float64(p.Leases), name)
+	}
+	for name, p := range s.Prefixes {
+		if len(name) > maxLabel || !utf8.ValidString(name) {
+			other.Files, other.Leases = other.Files+p.Files, other.Leases+p.Leases
+			continue
+		}
+		expose("/"+name, p)
+	}
+	expose("", other)
+}
+
+// maxLabel is the length of names that become labels, in bytes.
+const maxLabel = 128

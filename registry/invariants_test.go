@@ -32,7 +32,7 @@ func (m *machine) check(t *rapid.T) {
 func (m *machine) checkStats(t *rapid.T) {
 	want := Stats{
 		Index: m.store.Index(), History: len(m.log), HistoryLimit: DefaultHistory,
-		Renewals: m.renewals, Expirations: m.expirations,
+		Renewals: m.renewals, Expirations: m.expirations, Prefixes: map[string]PrefixStats{},
 	}
 	for key, e := range m.model.entries {
 		want.Bytes += int64(len(key) + len(e.Value))
@@ -40,6 +40,12 @@ func (m *machine) checkStats(t *rapid.T) {
 			want.Dirs++
 		} else {
 			want.Files++
+			p := want.Prefixes[key.prefix()]
+			p.Files++
+			if !e.Ends.IsZero() {
+				p.Leases++
+			}
+			want.Prefixes[key.prefix()] = p
 		}
 		if !e.Ends.IsZero() {
 			want.Leases++

@@ -18,6 +18,7 @@ import (
 func checkCountsLocked(t fataler, s *Store) {
 	var files, dirs, leased int
 	var bytes int64
+	prefixes := map[string]PrefixStats{}
 	walk(s.tree.root, func(n *Node) {
 		if n.Key == Root {
 			return
@@ -27,6 +28,9 @@ func checkCountsLocked(t fataler, s *Store) {
 			dirs++
 		} else {
 			files++
+			p := prefixes[n.Key.prefix()]
+			p.count(n, +1)
+			prefixes[n.Key.prefix()] = p
 		}
 		if n.HasLease() {
 			leased++
@@ -35,6 +39,34 @@ func checkCountsLocked(t fataler, s *Store) {
 	if got := s.tree; got.files != files || got.dirs != dirs || got.leased != leased || got.bytes != bytes {
 		t.Fatalf("the tree counts %d files, %d directories, %d leases, %d bytes; there are %d, %d, %d, %d",
 			got.files, got.dirs, got.leased, got.bytes, files, dirs, leased, bytes)
+	}
+	if names, other := s.tree.census.snapshot(); !other.isZero() || !maps.Equal(names, prefixes) {
+		t.Fatalf("the tree counts %v and %v by prefix; there are %v", names, other, prefixes)
+	}
+}
+
+// More top-level names than can be counted apart are counted together, and off again.
+func TestCensusIsBounded(t *testing.T) {
+	s := New(Options{})
+	const more = 50
+	for range 3 {
+		for i := range maxPrefixes + more {
+			if _, err := s.Put(Key(fmt.Sprintf("/%d/a", i)), PutOptions{Value: "1", TTL: time.Hour}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		st := s.Stats()
+		if want := (PrefixStats{more, more}); len(st.Prefixes) != maxPrefixes || st.Others != want {
+			t.Errorf("%d names are counted apart, of the others %+v; want %d and %+v", len(st.Prefixes), st.Others, maxPrefixes, want)
+		}
+		for i := range maxPrefixes + more {
+			if _, err := s.Delete(Key(fmt.Sprintf("/%d", i)), DeleteOptions{Recursive: true}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if st := s.Stats(); len(st.Prefixes) != 0 || !st.Others.isZero() {
+			t.Errorf("nothing is left, and %v and %v are counted", st.Prefixes, st.Others)
+		}
 	}
 }
 

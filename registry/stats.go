@@ -17,6 +17,9 @@ type Stats struct {
 	HistoryLimit int   // events kept at most
 	HistoryBytes int   // estimate of the memory that they hold
 
+	Prefixes map[string]PrefixStats // by top-level name, of up to 100 of them
+	Others   PrefixStats            // of all other names
+
 	Operations  [nActions]Operations // by action; Expire is counted in Expirations
 	Renewals    uint64               // writes that were no event: renewals and refreshes
 	Expirations uint64
@@ -63,6 +66,7 @@ func (s *Store) Stats() Stats {
 		HistoryLimit: s.history.maxEvents,
 		HistoryBytes: s.history.bytes,
 	}
+	st.Prefixes, st.Others = s.tree.census.snapshot()
 	st.Replication = s.replicationStatsLocked()
 	s.mu.RUnlock()
 	for a := range st.Operations {

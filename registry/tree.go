@@ -50,6 +50,7 @@ type tree struct {
 	dirs     int   // without the root
 	leased   int   // of both
 	bytes    int64 // of the keys and values of both
+	census   census
 	rendered *budget
 	unsaved  *unsaved // is told what changes
 	picture  *picture // is told, too, while a snapshot is made; else nil
@@ -129,6 +130,7 @@ func (t *tree) put(at place, node *Node) {
 		}
 	}
 	t.count(node, +1)
+	t.census.replace(at.node, node)
 	t.unsaved.put(at.node, node)
 	t.picture.keep(node.Key, at.node)
 	at.dir.entries.Set(node.Key.Name(), node) // at.name may be part of a request's memory
@@ -139,6 +141,7 @@ func (t *tree) put(at place, node *Node) {
 func (t *tree) remove(at place) {
 	walk(at.node, func(n *Node) {
 		t.count(n, -1)
+		t.census.replace(n, nil)
 		t.unsaved.remove(n)
 		t.picture.keep(n.Key, n)
 		if n.IsDir() {
