@@ -68,7 +68,7 @@ A flag on the command line wins.`,
 		&cobra.Group{ID: groupServices, Title: "Services:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys, as with etcdctl:"},
 	)
-	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app))
+	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app), newHealthcheckCommand(app))
 	addGroup(root, groupKeys,
 		newGetCommand(app),
 		newSetCommand(app),
