@@ -27,6 +27,12 @@ GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(G
 DEADCODE := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# For the chart: helm is built when it is first used, into .cache; the schemas of Kubernetes come from a module.
+HELM_VERSION := v3.22.0
+KUBE_SCHEMAS_VERSION := v0.0.4
+KUBE_SCHEMAS_SUM := h1:tGKuv0awYHn11Cb6KPsZKxUmHgavF46K3NvVH0Nse9U=
+CHARTFLAGS ?=
+
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
 TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc systemd-analyze
 BENCH_TOOLS := etcd wrk ip
@@ -36,7 +42,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants chart chart-tools fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -54,6 +60,7 @@ test: ## Install what the tests need, check the code, fuzz briefly, run all test
 	@.ci/install-tools $(TEST_TOOLS)
 	@$(MAKE) --no-print-directory check
 	@.ci/fuzz $(SHORT_FUZZTIME)
+	@$(MAKE) --no-print-directory chart-tools
 	@echo "==> go test -race"
 	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=15m ./...
 
@@ -93,6 +100,16 @@ bench-lbsync: build ## Measure lbsync with real balancers under load, beside con
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
 		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
+
+chart: chart-tools ## Check the Helm chart, its alerts and dashboards: make chart CHARTFLAGS=-update after a change.
+	@.ci/install-tools promtool haproxy
+	@$(GO) test -count=1 ./charts $(CHARTFLAGS)
+
+chart-tools: .cache/helm-$(HELM_VERSION)/helm
+
+.cache/helm-$(HELM_VERSION)/helm:
+	@echo "==> build helm $(HELM_VERSION) (the first time it takes minutes)"
+	@CGO_ENABLED=0 GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install -ldflags="-s -w" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
 	@$(GO) run .ci/mutants.go

@@ -32,6 +32,11 @@ app.kubernetes.io/component: {{ .component }}
 {{- toYaml (merge $labels $own (.more | default dict) .root.Values.commonLabels) -}}
 {{- end -}}
 
+{{/* The labels of pods. No version: what needs no restart makes none. */}}
+{{- define "rollcall.podLabels" -}}
+{{- toYaml (merge (include "rollcall.selector" . | fromYaml) (.more | default dict) .root.Values.commonLabels) -}}
+{{- end -}}
+
 {{/* The metadata of an object: (dict "root" $ "name" "x" "component" "node" "labels" $more "annotations" $more). */}}
 {{- define "rollcall.metadata" -}}
 name: {{ .name }}
@@ -52,12 +57,12 @@ annotations:
 {{- end -}}
 
 {{- define "rollcall.pullSecrets" -}}
-{{- with .Values.global.imagePullSecrets }}
+{{- with .Values.global.imagePullSecrets -}}
 imagePullSecrets:
   {{- range . }}
   - name: {{ . }}
   {{- end }}
-{{- end }}
+{{- end -}}
 {{- end -}}
 
 {{- define "rollcall.serviceAccount" -}}
