@@ -152,53 +152,53 @@ func TestUnknownSeriesAreNoticed(t *testing.T) {
 // healthy is a release where all is well: three nodes and an lbsync, for an hour and a half. A scenario replaces series
 // of it by their names.
 var healthy = map[string]string{
-	`up{job="rollcall",instance="a"}`:                                                                                         "1x180",
-	`up{job="rollcall",instance="b"}`:                                                                                         "1x180",
-	`up{job="rollcall",instance="c"}`:                                                                                         "1x180",
-	`rollcall_entries{job="rollcall",instance="a"}`:                                                                           "100x180",
-	`rollcall_entries{job="rollcall",instance="b"}`:                                                                           "100x180",
-	`rollcall_gossip_members{job="rollcall",instance="a",status="alive"}`:                                                     "3x180",
-	`rollcall_gossip_members{job="rollcall",instance="a",status="suspect"}`:                                                   "0x180",
-	`rollcall_gossip_members{job="rollcall",instance="a",status="dead"}`:                                                      "0x180",
-	`rollcall_gossip_last_contact_timestamp_seconds{job="rollcall",instance="a"}`:                                             "0+30x180",
-	`rollcall_gossip_rejected_total{job="rollcall",instance="a"}`:                                                             "7x180",
-	`rollcall_gossip_key_failures_total{job="rollcall",instance="a"}`:                                                         "1x180",
-	`rollcall_gossip_malformed_total{job="rollcall",instance="a"}`:                                                            "3x180",
-	`rollcall_gossip_apply_errors_total{job="rollcall",instance="a"}`:                                                         "0x180",
-	`rollcall_gossip_health_score{job="rollcall",instance="a"}`:                                                               "0x180",
-	`rollcall_replication_records_refused_total{job="rollcall",instance="a"}`:                                                 "0x180",
-	`rollcall_replication_mismatches_total{job="rollcall",instance="a"}`:                                                      "0x180",
-	`rollcall_replication_removals{job="rollcall",instance="a"}`:                                                              "1000x180",
+	`up{job="rollcall",instance="a"}`:                                                                                         "1x140",
+	`up{job="rollcall",instance="b"}`:                                                                                         "1x140",
+	`up{job="rollcall",instance="c"}`:                                                                                         "1x140",
+	`rollcall_entries{job="rollcall",instance="a"}`:                                                                           "100x140",
+	`rollcall_entries{job="rollcall",instance="b"}`:                                                                           "100x140",
+	`rollcall_gossip_members{job="rollcall",instance="a",status="alive"}`:                                                     "3x140",
+	`rollcall_gossip_members{job="rollcall",instance="a",status="suspect"}`:                                                   "0x140",
+	`rollcall_gossip_members{job="rollcall",instance="a",status="dead"}`:                                                      "0x140",
+	`rollcall_gossip_last_contact_timestamp_seconds{job="rollcall",instance="a"}`:                                             "0+30x140",
+	`rollcall_gossip_rejected_total{job="rollcall",instance="a"}`:                                                             "7x140",
+	`rollcall_gossip_key_failures_total{job="rollcall",instance="a"}`:                                                         "1x140",
+	`rollcall_gossip_malformed_total{job="rollcall",instance="a"}`:                                                            "3x140",
+	`rollcall_gossip_apply_errors_total{job="rollcall",instance="a"}`:                                                         "0x140",
+	`rollcall_gossip_health_score{job="rollcall",instance="a"}`:                                                               "0x140",
+	`rollcall_replication_records_refused_total{job="rollcall",instance="a"}`:                                                 "0x140",
+	`rollcall_replication_mismatches_total{job="rollcall",instance="a"}`:                                                      "0x140",
+	`rollcall_replication_removals{job="rollcall",instance="a"}`:                                                              "1000x140",
 	`rollcall_renewals_pending{job="rollcall",instance="a"}`:                                                                  "0 2 0 3 0 0x175",
-	`rollcall_leases_orphaned{job="rollcall",instance="a"}`:                                                                   "0x180",
-	`rollcall_clock_ahead_seconds{job="rollcall",instance="a"}`:                                                               "0.02x180",
-	`rollcall_watches_lost_total{job="rollcall",instance="a"}`:                                                                "0x180",
-	`rollcall_process_pauses_total{job="rollcall",instance="a"}`:                                                              "1x180",
-	`rollcall_http_requests_total{job="rollcall",instance="a",route="/readyz",code="200"}`:                                    "0+15x180",
-	`rollcall_http_requests_total{job="rollcall",instance="a",route="/readyz",code="503"}`:                                    "4x180",
-	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="200"}`:                    "0+300x180",
-	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="400"}`:                    "0+3x180",
-	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="412"}`:                    "0+200x180",
-	`process_resident_memory_bytes{job="rollcall",instance="a"}`:                                                              "200000000x180",
-	`go_gc_gomemlimit_bytes{job="rollcall",instance="a"}`:                                                                     "480000000x180",
-	`process_open_fds{job="rollcall",instance="a"}`:                                                                           "600x180",
-	`process_max_fds{job="rollcall",instance="a"}`:                                                                            "1024x180",
-	`go_goroutines{job="rollcall",instance="a"}`:                                                                              "1200x180",
-	`up{job="rollcall-lbsync",instance="l"}`:                                                                                  "1x180",
-	`rollcall_lbsync_registry_up{job="rollcall-lbsync",instance="l"}`:                                                         "1x180",
-	`rollcall_lbsync_target_in_sync{job="rollcall-lbsync",instance="l",config="h.cfg",kind="haproxy"}`:                        "1x180",
-	`rollcall_lbsync_pool_preserving{job="rollcall-lbsync",instance="l",service="frontends"}`:                                 "0x180",
-	`rollcall_lbsync_pool_servers{job="rollcall-lbsync",instance="l",service="frontends",state="up"}`:                         "4x180",
-	`rollcall_lbsync_pool_servers{job="rollcall-lbsync",instance="l",service="frontends",state="down"}`:                       "0x180",
-	`rollcall_lbsync_rejected_entries{job="rollcall-lbsync",instance="l",service="frontends",reason="bad_syntax"}`:            "0x180",
-	`rollcall_lbsync_target_reloads_total{job="rollcall-lbsync",instance="l",config="h.cfg",kind="haproxy",result="failure"}`: "1x180",
-	`rollcall_lbsync_config_last_reload_success{job="rollcall-lbsync",instance="l"}`:                                          "1x180",
-	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="0.1"}`:                       "0+10x180",
-	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="30"}`:                        "0+10x180",
-	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="+Inf"}`:                      "0+10x180",
+	`rollcall_leases_orphaned{job="rollcall",instance="a"}`:                                                                   "0x140",
+	`rollcall_clock_ahead_seconds{job="rollcall",instance="a"}`:                                                               "0.02x140",
+	`rollcall_watches_lost_total{job="rollcall",instance="a"}`:                                                                "0x140",
+	`rollcall_process_pauses_total{job="rollcall",instance="a"}`:                                                              "1x140",
+	`rollcall_http_requests_total{job="rollcall",instance="a",route="/readyz",code="200"}`:                                    "0+15x140",
+	`rollcall_http_requests_total{job="rollcall",instance="a",route="/readyz",code="503"}`:                                    "4x140",
+	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="200"}`:                    "0+300x140",
+	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="400"}`:                    "0+3x140",
+	`rollcall_http_requests_total{job="rollcall",instance="a",route="/v2/keys/*",method="PUT",code="412"}`:                    "0+200x140",
+	`process_resident_memory_bytes{job="rollcall",instance="a"}`:                                                              "200000000x140",
+	`go_gc_gomemlimit_bytes{job="rollcall",instance="a"}`:                                                                     "480000000x140",
+	`process_open_fds{job="rollcall",instance="a"}`:                                                                           "600x140",
+	`process_max_fds{job="rollcall",instance="a"}`:                                                                            "1024x140",
+	`go_goroutines{job="rollcall",instance="a"}`:                                                                              "1200x140",
+	`up{job="rollcall-lbsync",instance="l"}`:                                                                                  "1x140",
+	`rollcall_lbsync_registry_up{job="rollcall-lbsync",instance="l"}`:                                                         "1x140",
+	`rollcall_lbsync_target_in_sync{job="rollcall-lbsync",instance="l",config="h.cfg",kind="haproxy"}`:                        "1x140",
+	`rollcall_lbsync_pool_preserving{job="rollcall-lbsync",instance="l",service="frontends"}`:                                 "0x140",
+	`rollcall_lbsync_pool_servers{job="rollcall-lbsync",instance="l",service="frontends",state="up"}`:                         "4x140",
+	`rollcall_lbsync_pool_servers{job="rollcall-lbsync",instance="l",service="frontends",state="down"}`:                       "0x140",
+	`rollcall_lbsync_rejected_entries{job="rollcall-lbsync",instance="l",service="frontends",reason="bad_syntax"}`:            "0x140",
+	`rollcall_lbsync_target_reloads_total{job="rollcall-lbsync",instance="l",config="h.cfg",kind="haproxy",result="failure"}`: "1x140",
+	`rollcall_lbsync_config_last_reload_success{job="rollcall-lbsync",instance="l"}`:                                          "1x140",
+	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="0.1"}`:                       "0+10x140",
+	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="30"}`:                        "0+10x140",
+	`rollcall_lbsync_change_seconds_bucket{job="rollcall-lbsync",instance="l",kind="haproxy",le="+Inf"}`:                      "0+10x140",
 }
 
-// scenario breaks something at half an hour: series are replaced by their values from then on, every 30 seconds. At the
+// scenario breaks something after breakAt: series are replaced by their values from then on, every 30 seconds. At the
 // given minute after that exactly these alerts must fire.
 type scenario struct {
 	name   string
@@ -208,7 +208,7 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"all is well", nil, 55, nil},
+	{"all is well", nil, 50, nil},
 	{"a node is down", map[string]string{`up{job="rollcall",instance="b"}`: "0x120"}, 5, []string{"RollcallNodeDown"}},
 	{"one scrape is lost", map[string]string{`up{job="rollcall",instance="b"}`: "0 1x120"}, 5, nil},
 	{"all nodes are down", map[string]string{
@@ -223,7 +223,7 @@ var scenarios = []scenario{
 	{"a member is suspected", map[string]string{`status="alive"`: "2x120", `status="suspect"`: "1x120"}, 10, nil},
 	{"nodes differ for good", map[string]string{`rollcall_entries{job="rollcall",instance="b"}`: "98x120"}, 10, []string{"RollcallNodesDiffer"}},
 	{"nodes differ at each scrape but one", map[string]string{`rollcall_entries{job="rollcall",instance="b"}`: "98 98 98 100 98 98 98 100 98 98 98 100 98 98 98 100 98 98 98 100 98x100"}, 9, nil},
-	{"nothing is heard of other nodes", map[string]string{`last_contact`: "1800x120"}, 4, []string{"RollcallReplicationSilent"}},
+	{"nothing is heard of other nodes", map[string]string{`last_contact`: "720x120"}, 4, []string{"RollcallReplicationSilent"}},
 	{"a node alone never heard of another", map[string]string{`last_contact`: "0x120"}, 10, nil},
 	{"heartbeats wait for their owner", map[string]string{`renewals_pending`: "50x120"}, 6, []string{"RollcallForwardedHeartbeatsPending"}},
 	{"a peak of forwarded heartbeats", map[string]string{`renewals_pending`: "50 50 0 50 50 0 50 50 0 50 50 0 0x120"}, 6, nil},
@@ -245,7 +245,7 @@ var scenarios = []scenario{
 	}, 20, nil},
 	{"leases stay orphaned", map[string]string{`orphaned`: "5x120"}, 25, []string{"RollcallLeasesOrphaned"}},
 	{"leases are orphaned for a while", map[string]string{`orphaned`: "5x10 0x110"}, 25, nil},
-	{"heartbeats are refused", map[string]string{`method="PUT",code="400"`: "180+100x120"}, 12, []string{"RollcallHeartbeatsRefused"}},
+	{"heartbeats are refused", map[string]string{`method="PUT",code="400"`: "72+100x120"}, 12, []string{"RollcallHeartbeatsRefused"}},
 	{"watches are lost", map[string]string{`watches_lost`: "0+1x120"}, 22, []string{"RollcallWatchersLost"}},
 	{"a watch is lost", map[string]string{`watches_lost`: "0 1x120"}, 15, nil},
 	{"a node gets no processor", map[string]string{`pauses`: "1+1x120"}, 15, []string{"RollcallNodeSlow"}},
@@ -269,13 +269,13 @@ var scenarios = []scenario{
 	{"reloads fail", map[string]string{`result="failure"`: "1+1x120"}, 5, []string{"RollcallLbsyncReloadsFail"}},
 	{"a reload fails", map[string]string{`result="failure"`: "1 2x120"}, 5, nil},
 	{"lbsync.yaml is refused", map[string]string{`config_last_reload`: "0x120"}, 3, []string{"RollcallLbsyncConfigRefused"}},
-	{"changes are slow", map[string]string{`le="0.1"`: "600x120"}, 35, []string{"RollcallLbsyncSlow"}},
+	{"changes are slow", map[string]string{`le="0.1"`: "240x120"}, 35, []string{"RollcallLbsyncSlow"}},
 }
 
 // breakAt is when scenarios begin to differ from what is healthy, in minutes.
-const breakAt = 30
+const breakAt = 12
 
-// values are those of a series in a scenario: the healthy ones for half an hour and then its own.
+// values are those of a series in a scenario: the healthy ones until then and then its own.
 func (s scenario) values(t *testing.T, series string, used map[string]int) string {
 	t.Helper()
 	normal := healthy[series]
@@ -290,9 +290,9 @@ func (s scenario) values(t *testing.T, series string, used map[string]int) strin
 		return normal
 	}
 	if own == "stale" {
-		return strings.Replace(normal, "x180", fmt.Sprintf("x%d stale", 2*breakAt), 1)
+		return strings.Replace(normal, "x140", fmt.Sprintf("x%d stale", 2*breakAt), 1)
 	}
-	before, ok := strings.CutSuffix(normal, "x180")
+	before, ok := strings.CutSuffix(normal, "x140")
 	if !ok {
 		before, ok = "0", strings.HasSuffix(normal, "0x175")
 	}
