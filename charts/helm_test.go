@@ -178,7 +178,7 @@ func objects(t *testing.T, text string) []object {
 	t.Helper()
 	var all []object
 	for part := range strings.SplitSeq("\n"+text, "\n---") {
-		asJSON, err := yaml.YAMLToJSON([]byte(part))
+		asJSON, err := yaml.YAMLToJSON([]byte(part + "\n")) // A literal at the end keeps its line feed.
 		if err != nil {
 			t.Fatalf("%v in:\n%s", err, part)
 		}
