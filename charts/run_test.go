@@ -259,9 +259,12 @@ func TestHelmTestRuns(t *testing.T) {
 		t.Fatalf("%d steps, want six", len(steps))
 	}
 	for i, step := range steps {
-		args := replaced(words(step, "args"), "http://"+release+"-rollcall:4001", url, "--ttl=30", "--ttl=2")
-		if out, err := exec.CommandContext(t.Context(), registryProgram(t), args...).CombinedOutput(); err != nil {
-			t.Errorf("%s: %v: %s", at[string](step, "name"), err, out)
+		args := replaced(words(step, "args"), "http://"+release+"-rollcall:4001", url, "--ttl=30", "--ttl=8")
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		out, err := exec.CommandContext(ctx, registryProgram(t), args...).CombinedOutput()
+		stop()
+		if err != nil {
+			t.Fatalf("%s: %v: %s", at[string](step, "name"), err, out)
 		}
 		nowhere := replaced(args, url, "http://127.0.0.1:"+freePorts(t, 1)[0])
 		if i > 0 {
