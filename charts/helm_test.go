@@ -5,6 +5,7 @@ package charts_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -339,5 +340,34 @@ func writeFile(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What helm prints after an installation has the line that registers a host, and says what is not safe.
+func TestNotes(t *testing.T) {
+	extra := filepath.Join(t.TempDir(), "notes.yaml")
+	writeFile(t, extra, `extraObjects:
+  - {apiVersion: v1, kind: ConfigMap, metadata: {name: notes}, data: {notes: '{{ include "rollcall/templates/NOTES.txt" . | b64enc }}'}}
+`)
+	for _, c := range []struct{ set, want, not string }{
+		{"default", "curl -L http://127.0.0.1:4001/v2/keys/frontends/fe1 -XPUT -d value=10.0.1.1", "HAProxy"},
+		{"default", "Gossip is NOT encrypted", "There is no network policy"},
+		{"ha", "5 node(s) of Rollcall", "Gossip is NOT encrypted"},
+		{"tls", "curl -L --insecure https://127.0.0.1:4001/v2/keys/frontends/fe1", "http://"},
+		{"balancer", "HAProxy serves api, frontends at", "There is no network policy"},
+		{"minimal", "There is no network policy", "HAProxy"},
+	} {
+		stdout, stderr, err := helm(t, "template", release, chartDir, "--namespace", namespace, "--kube-version", kubeVersion,
+			"--values", valuesFile(c.set), "--values", extra)
+		if err != nil {
+			t.Fatalf("%s: %v: %s", c.set, err, stderr)
+		}
+		notes, err := base64.StdEncoding.DecodeString(at[string](find(t, objects(t, stdout), "ConfigMap", "notes"), "data", "notes"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(notes); !strings.Contains(text, c.want) || strings.Contains(text, c.not) {
+			t.Errorf("%s: want %q and not %q in:\n%s", c.set, c.want, c.not, text)
+		}
 	}
 }
