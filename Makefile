@@ -42,7 +42,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants chart chart-tools fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim mutants fuzz install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -101,6 +101,7 @@ sim: ## Simulate many clusters under faults, with the race detector: make sim SI
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
 		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
 
+.PHONY: chart chart-tools
 chart: chart-tools ## Check the Helm chart, its alerts and dashboards: make chart CHARTFLAGS=-update after a change.
 	@.ci/install-tools promtool haproxy
 	@$(GO) test -count=1 ./charts $(CHARTFLAGS)

@@ -68,7 +68,7 @@ A flag on the command line wins.`,
 		&cobra.Group{ID: groupServices, Title: "Services:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys, as with etcdctl:"},
 	)
-	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app), newHealthcheckCommand(app))
+	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app))
 	addGroup(root, groupKeys,
 		newGetCommand(app),
 		newSetCommand(app),
@@ -79,7 +79,7 @@ A flag on the command line wins.`,
 		newRmCommand(app),
 		newWatchCommand(app),
 	)
-	root.AddCommand(newVersionCommand(app))
+	root.AddCommand(newHealthcheckCommand(app), newVersionCommand(app))
 	for _, c := range root.Commands() {
 		if c.ValidArgsFunction == nil {
 			c.ValidArgsFunction = cobra.NoFileCompletions // Shells would offer files where no argument is wanted.
