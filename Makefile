@@ -101,6 +101,16 @@ sim: ## Simulate many clusters under faults, with the race detector: make sim SI
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
 		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
 
+mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
+	@$(GO) run .ci/mutants.go
+
+fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
+	@.ci/fuzz $(FUZZTIME)
+
+install-tools: ## Install all that test, run and bench use.
+	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
+	@$(GOLANGCI) version
+
 .PHONY: chart chart-tools
 chart: chart-tools ## Check the Helm chart, its alerts and dashboards: make chart CHARTFLAGS=-update after a change.
 	@.ci/install-tools promtool haproxy
@@ -111,16 +121,6 @@ chart-tools: .cache/helm-$(HELM_VERSION)/helm
 .cache/helm-$(HELM_VERSION)/helm:
 	@echo "==> build helm $(HELM_VERSION) (the first time it takes minutes)"
 	@CGO_ENABLED=0 GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install -ldflags="-s -w" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
-
-mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
-	@$(GO) run .ci/mutants.go
-
-fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
-	@.ci/fuzz $(FUZZTIME)
-
-install-tools: ## Install all that test, run and bench use.
-	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
-	@$(GOLANGCI) version
 
 clean: ## Remove what these targets have built.
 	rm -rf bin .cache
