@@ -33,6 +33,12 @@ GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(G
 DEADCODE := $(GO) run golang.org/x/tools/cmd/deadcode@v0.52.0
 VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
+# For the chart: helm is built when it is first used, into .cache; the schemas of Kubernetes come from a module.
+HELM_VERSION := v3.22.0
+KUBE_SCHEMAS_VERSION := v0.0.4
+KUBE_SCHEMAS_SUM := h1:tGKuv0awYHn11Cb6KPsZKxUmHgavF46K3NvVH0Nse9U=
+CHARTFLAGS ?=
+
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
 TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc systemd-analyze
 BENCH_TOOLS := etcd wrk ip
@@ -60,6 +66,7 @@ test: ## Install what the tests need, check the code, fuzz briefly, run all test
 	@.ci/install-tools $(TEST_TOOLS)
 	@$(MAKE) --no-print-directory check
 	@.ci/fuzz $(SHORT_FUZZTIME)
+	@$(MAKE) --no-print-directory chart-tools
 	@echo "==> go test -race"
 	@CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=15m ./...
 
@@ -115,6 +122,17 @@ fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
 	@$(GOLANGCI) version
+
+.PHONY: chart chart-tools
+chart: chart-tools ## Check the Helm chart, its alerts and dashboards: make chart CHARTFLAGS=-update after a change.
+	@.ci/install-tools promtool haproxy
+	@$(GO) test -count=1 ./charts $(CHARTFLAGS)
+
+chart-tools: .cache/helm-$(HELM_VERSION)/helm
+
+.cache/helm-$(HELM_VERSION)/helm:
+	@echo "==> build helm $(HELM_VERSION) (the first time it takes minutes)"
+	@CGO_ENABLED=0 GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install -ldflags="-s -w" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 clean: ## Remove what these targets have built.
 	rm -rf bin .cache

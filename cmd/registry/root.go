@@ -89,7 +89,7 @@ A flag on the command line wins.`,
 		newRmCommand(app),
 		newWatchCommand(app),
 	)
-	root.AddCommand(newVersionCommand(app))
+	root.AddCommand(newHealthcheckCommand(app), newVersionCommand(app))
 	for _, c := range root.Commands() {
 		if c.ValidArgsFunction == nil {
 			c.ValidArgsFunction = cobra.NoFileCompletions // Shells would offer files where no argument is wanted.

@@ -1,0 +1,126 @@
+{{/* The name of the chart in the names of objects. */}}
+{{- define "rollcall.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of the release's objects. 44 characters leave room for the longest suffix, and for a pod's number. */}}
+{{- define "rollcall.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 44 | trimSuffix "-" -}}
+{{- else if contains (include "rollcall.name" .) .Release.Name -}}
+{{- .Release.Name | trunc 44 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name (include "rollcall.name" .) | trunc 44 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The labels that select pods. They never change: (dict "root" $ "component" "node"). */}}
+{{- define "rollcall.selector" -}}
+app.kubernetes.io/name: {{ include "rollcall.name" .root }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* The labels of objects: (dict "root" $ "component" "node" "more" $labels). */}}
+{{- define "rollcall.labels" -}}
+{{- $labels := include "rollcall.selector" . | fromYaml -}}
+{{- $own := dict
+  "app.kubernetes.io/version" (.root.Chart.AppVersion | replace "+" "_")
+  "app.kubernetes.io/part-of" "rollcall"
+  "app.kubernetes.io/managed-by" .root.Release.Service
+  "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- toYaml (merge $labels $own (.more | default dict) .root.Values.commonLabels) -}}
+{{- end -}}
+
+{{/* The labels of pods. No version: what needs no restart makes none. */}}
+{{- define "rollcall.podLabels" -}}
+{{- toYaml (merge (include "rollcall.selector" . | fromYaml) (.more | default dict) .root.Values.commonLabels) -}}
+{{- end -}}
+
+{{/* The metadata of an object: (dict "root" $ "name" "x" "component" "node" "labels" $more "annotations" $more). */}}
+{{- define "rollcall.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "rollcall.labels" (dict "root" .root "component" .component "more" .labels) | nindent 2 }}
+{{- with merge (deepCopy (.annotations | default dict)) .root.Values.commonAnnotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/* The name of an image: (dict "root" $ "image" .Values.image). */}}
+{{- define "rollcall.image" -}}
+{{- $registry := default .image.registry .root.Values.global.imageRegistry -}}
+{{- with $registry }}{{ . }}/{{ end }}{{ .image.repository -}}
+{{- if .image.digest }}@{{ .image.digest }}{{ else }}:{{ default .root.Chart.AppVersion .image.tag }}{{ end -}}
+{{- end -}}
+
+{{- define "rollcall.pullSecrets" -}}
+{{- with .Values.global.imagePullSecrets -}}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{- define "rollcall.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "rollcall.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* An address that listens on all interfaces of the family. */}}
+{{- define "rollcall.any" -}}
+{{- if eq .Values.ipFamily "IPv6" }}[::]{{ else }}0.0.0.0{{ end -}}
+{{- end -}}
+
+{{- define "rollcall.loopback" -}}
+{{- if eq .Values.ipFamily "IPv6" }}[::1]{{ else }}127.0.0.1{{ end -}}
+{{- end -}}
+
+{{- define "rollcall.scheme" -}}
+{{- if .Values.tls.enabled }}https{{ else }}http{{ end -}}
+{{- end -}}
+
+{{/* Where clients in the cluster reach the nodes. */}}
+{{- define "rollcall.url" -}}
+{{ include "rollcall.scheme" . }}://{{ include "rollcall.fullname" . }}:{{ .Values.service.port }}
+{{- end -}}
+
+{{- define "rollcall.tlsSecret" -}}
+{{- if .Values.tls.existingSecret -}}
+{{- .Values.tls.existingSecret -}}
+{{- else if .Values.tls.certManager.enabled -}}
+{{- include "rollcall.fullname" . }}-tls
+{{- else -}}
+{{- fail "tls.enabled needs tls.existingSecret or tls.certManager.enabled" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A probe of a node: (dict "root" $ "path" "/livez" "timing" .Values.probes.liveness). The kubelet has no certificate to
+show, so with a client CA the command in the image asks.
+*/}}
+{{- define "rollcall.probe" -}}
+{{- $tls := .root.Values.tls -}}
+{{- if and $tls.enabled $tls.clientCAKey -}}
+exec:
+  command:
+    - /registry
+    - healthcheck
+    - --url=https://{{ include "rollcall.loopback" .root }}:{{ .root.Values.ports.client }}{{ .path }}
+    - --timeout={{ .timing.timeoutSeconds }}s
+    - --tls-cert=/tls/{{ $tls.certKey }}
+    - --tls-key=/tls/{{ $tls.keyKey }}
+{{- else -}}
+httpGet:
+  path: {{ .path }}
+  port: client
+  scheme: {{ include "rollcall.scheme" .root | upper }}
+{{- end }}
+{{ toYaml .timing }}
+{{- end -}}

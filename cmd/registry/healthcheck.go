@@ -1,0 +1,115 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// defaultHealthTimeout is below the time-outs that containers have for such a check.
+const defaultHealthTimeout = 2 * time.Second
+
+// maxHealthAnswer is more than any list of checks needs.
+const maxHealthAnswer = 4 << 10
+
+// healthcheck asks a node of this machine how it is.
+type healthcheck struct {
+	url       string
+	timeout   time.Duration
+	cert, key string // files of a client certificate, "" for none
+}
+
+func newHealthcheckCommand(app *cli) *cobra.Command {
+	var h healthcheck
+	cmd := &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask a node or an lbsync of this machine whether it is well",
+		Long: `Ask a node or an lbsync of this machine whether it is well: the exit code is 0 if the
+answer is 200 within the time, else 1. For containers, which have no curl.
+
+/livez tells whether the process works, /readyz whether it also answers for keys. The
+certificate of an https URL is not verified, since only the state of a process of this
+machine is asked for. A node with a client CA wants to see a certificate itself.`,
+		Args: keyArgs(0, 0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := h.validate(); err != nil {
+				return &usageError{cmd: cmd, err: err}
+			}
+			return h.run(cmd.Context(), app.stdout)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&h.url, "url", "http://127.0.0.1:4001/livez", "what to ask")
+	flags.DurationVar(&h.timeout, "timeout", defaultHealthTimeout, "time for the whole of it")
+	flags.StringVar(&h.cert, "tls-cert", "", "PEM file with a client certificate for an https URL (default none)")
+	flags.StringVar(&h.key, "tls-key", "", "PEM file with its key (default none)")
+	return cmd
+}
+
+func (h *healthcheck) validate() error {
+	u, err := url.Parse(h.url)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return fmt.Errorf("--url %q: must be a URL such as http://127.0.0.1:4001/readyz", h.url)
+	}
+	if h.timeout <= 0 {
+		return fmt.Errorf("--timeout %v: must be more than 0", h.timeout)
+	}
+	if (h.cert == "") != (h.key == "") {
+		return errors.New("--tls-cert and --tls-key belong together")
+	}
+	return nil
+}
+
+// run prints the answer. Any other than 200 is an error.
+func (h *healthcheck) run(ctx context.Context, out io.Writer) error {
+	ctx, cancel := context.WithTimeout(ctx, h.timeout)
+	defer cancel()
+	client, err := h.client()
+	if err != nil {
+		return err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url, nil)
+	if err != nil {
+		return err
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		return &codeError{code: exitFailure, err: err}
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxHealthAnswer))
+	text := strings.TrimSpace(string(body))
+	if resp.StatusCode != http.StatusOK {
+		return &codeError{code: exitFailure, err: fmt.Errorf("%s: %s: %s", h.url, resp.Status, cmp.Or(text, "no reason given"))}
+	}
+	if err != nil {
+		return &codeError{code: exitFailure, err: fmt.Errorf("%s: %w", h.url, err)}
+	}
+	_, err = fmt.Fprintln(out, text)
+	return err
+}
+
+// client asks the machine itself: no proxy, and a redirect is an answer other than 200.
+func (h *healthcheck) client() (*http.Client, error) {
+	config := &tls.Config{InsecureSkipVerify: true}
+	if h.cert != "" {
+		pair, err := tls.LoadX509KeyPair(h.cert, h.key)
+		if err != nil {
+			return nil, fmt.Errorf("client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{pair}
+	}
+	return &http.Client{
+		Transport:     &http.Transport{TLSClientConfig: config, DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
