@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -54,7 +53,11 @@ const ReportLeaving = "leaving"
 
 // MarshalText writes the one-line form.
 func (h HostReport) MarshalText() ([]byte, error) {
-	return fmt.Appendf(nil, "%s %s %s %d %s", h.Key, h.Addr, h.State, h.Sessions, h.Hash), nil
+	b := append(make([]byte, 0, 128), h.Key...)
+	b = h.Addr.AppendTo(append(b, ' '))
+	b = append(append(b, ' '), h.State...)
+	b = strconv.AppendInt(append(b, ' '), int64(h.Sessions), 10)
+	return append(append(b, ' '), h.Hash...), nil
 }
 
 var errHostReport = errors.New("not a host of a report")

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -79,10 +80,7 @@ func (r *reporter) send(ctx context.Context, report Report, what scope) {
 		return
 	}
 	if !known && err == nil {
-		report.At = time.Now().UTC()
-		var value []byte
-		value, err = json.Marshal(report)
-		sent = sentReport{value: string(value), same: string(same)}
+		sent = sentReport{value: stamped(string(same), time.Now()), same: string(same)}
 	}
 	if err == nil {
 		ctx, cancel := context.WithTimeout(ctx, reportTimeout)
@@ -98,6 +96,11 @@ func (r *reporter) send(ctx context.Context, report Report, what scope) {
 		return
 	}
 	r.latest[key], r.failing = sent, false
+}
+
+// stamped returns an encoded report with its time in the place of none. To encode all hosts again would cost more.
+func stamped(report string, at time.Time) string {
+	return strings.Replace(report, `"at":"0001-01-01T00:00:00Z"`, `"at":"`+at.UTC().Format(time.RFC3339Nano)+`"`, 1)
 }
 
 // reportHash tells apart the reports of one instance about one prefix.

@@ -46,6 +46,9 @@ func TestReports(t *testing.T) {
 	if report.Version != 1 || report.Service != "a" || report.Prefix != "/a" || report.Config != r.path || len(report.Generation) != 16 {
 		t.Errorf("got %+v", report)
 	}
+	if age := time.Since(report.At); age < 0 || age > time.Minute {
+		t.Errorf("it is %v old", age)
+	}
 	same := r.registry.Reports()
 	puts := r.registry.Puts()
 	lbtest.Eventually(t, 10*time.Second, "the reports are renewed", func() bool { return r.registry.Puts() >= puts+2 })
