@@ -299,24 +299,35 @@ func (s *scribe) write(ctx context.Context, base string) {
 	}
 }
 
+// maxLeased is how many hosts a scribe registers, beside its five keys.
+const maxLeased = 30
+
 // step makes one write. It reports false if that has not been answered.
 func (s *scribe) step(keys string) bool {
 	key := fmt.Sprintf("/kill/%s/%d", s.name, s.rand.IntN(5))
-	switch s.rand.IntN(10) {
-	case 0:
+	host, hosts := s.host()
+	s.n++
+	switch n := s.rand.IntN(10); {
+	case n == 0:
 		return s.remove(keys, key)
-	case 1, 2:
-		s.n++
-		return s.put(keys, fmt.Sprintf("/kill/%s/host%d", s.name, s.n), "600")
-	case 3:
-		for key, fate := range s.fates {
-			if fate.leased {
-				return s.remove(keys, key)
-			}
+	case n < 4 && hosts < maxLeased:
+		return s.put(keys, fmt.Sprintf("/kill/%s/host%d", s.name, s.n), "86400")
+	case n < 6 && hosts > 0:
+		return s.remove(keys, host)
+	default:
+		return s.put(keys, key, "")
+	}
+}
+
+// host returns one of the hosts that are registered, and how many there are.
+func (s *scribe) host() (key string, n int) {
+	for k, fate := range s.fates {
+		if fate.leased {
+			key = k
+			n++
 		}
 	}
-	s.n++
-	return s.put(keys, key, "")
+	return key, n
 }
 
 func (s *scribe) put(keys, key, ttl string) bool {
