@@ -217,7 +217,7 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 		if action == CompareAndSwap || o.Value != "" {
 			return nil, &Error{Code: CodeNotFile, Cause: string(key)}
 		}
-		if err := s.careLocked(careful); err != nil {
+		if err := s.careLocked(careDir(at.node, o)); err != nil {
 			return nil, err
 		}
 		return s.updateDirLocked(now, at, o), nil
