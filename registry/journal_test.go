@@ -334,6 +334,12 @@ func TestFaultyDiskRefusesDurableWritesOnly(t *testing.T) {
 				t.Errorf("%s has changed something:\n%s\nbefore:\n%s", what, after, before)
 			}
 		}
+		for what, o := range map[string]PutOptions{"set": file("1"), "create": {Exist: MustNotExist}} {
+			_, err := s.Put("/creds/below", o)
+			if got := refusal(t, err); !strings.HasPrefix(got, "104") {
+				t.Errorf("%s below a file: %s", what, got)
+			}
+		}
 		begin := time.Now()
 		put(t, s, "/hosts/a", putLeased("1", time.Minute))
 		put(t, s, "/hosts/a", putLeased("2", time.Minute))

@@ -188,11 +188,12 @@ func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Err
 	if err == nil {
 		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
 	}
-	if err.Code == CodeKeyNotFound {
-		at.node = nil
-		if err := s.admitLocked(key, at, o.kept()); err != nil {
-			return nil, err
-		}
+	if err.Code != CodeKeyNotFound {
+		return nil, err
+	}
+	at.node = nil
+	if err := s.admitLocked(key, at, o.kept()); err != nil {
+		return nil, err
 	}
 	if err := s.careLocked(carePut(nil, o)); err != nil {
 		return nil, err
