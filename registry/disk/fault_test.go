@@ -259,5 +259,7 @@ func TestCommitWhileClosing(t *testing.T) {
 	if err := <-commitLater(db, "2"); err == nil {
 		t.Error("a closed journal takes a commit")
 	}
-	<-closed
+	if err := <-closed; err == nil {
+		t.Error("closed in good order")
+	}
 }
