@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"math/rand/v2"
@@ -22,6 +23,8 @@ const (
 	knownTries = 16
 	// knownFor is how long a peer is remembered while there are others.
 	knownFor = 24 * time.Hour
+	// saveTimeout is how long their file is waited for.
+	saveTimeout = time.Second
 )
 
 // knownPeers is the addresses of the peers there are and were, kept in a file.
@@ -33,13 +36,15 @@ type knownPeers struct {
 	seen map[string]time.Time // when it was last a live member
 
 	// Only the goroutine that saves has what follows.
-	saved  []byte
-	failed bool
+	saved   []byte
+	failed  bool
+	writing chan error                 // has the outcome of a write that is under way; nil for none
+	replace func(string, []byte) error // replaceFile; tests set it
 }
 
 // openKnown reads the file, if there is one. A line that is no address is left out.
 func openKnown(file string, log *slog.Logger, now time.Time) (*knownPeers, error) {
-	k := &knownPeers{file: file, log: log, seen: make(map[string]time.Time)}
+	k := &knownPeers{file: file, log: log, seen: make(map[string]time.Time), replace: replaceFile}
 	if file == "" {
 		return k, nil
 	}
@@ -104,7 +109,8 @@ func (k *knownPeers) list() []string {
 	return all
 }
 
-// save writes the file if the peers have changed. That it fails is told once.
+// save writes the file if the peers have changed. That it fails is told once. A disk that
+// hangs has one write at a time and holds nothing else up.
 func (k *knownPeers) save() {
 	if k.file == "" {
 		return
@@ -116,13 +122,34 @@ func (k *knownPeers) save() {
 	if len(content) == 0 || bytes.Equal(content, k.saved) {
 		return
 	}
-	err := replaceFile(k.file, content)
+	err := k.write(content)
 	if err == nil {
 		k.saved = content
 	} else if !k.failed {
 		k.log.Error("peers cannot be kept", "file", k.file, "error", err)
 	}
 	k.failed = err != nil
+}
+
+// write replaces the file unless the disk still has an earlier write.
+func (k *knownPeers) write(content []byte) error {
+	timeout := time.After(saveTimeout)
+	for {
+		under := k.writing != nil
+		if !under {
+			done := make(chan error, 1)
+			k.writing = done
+			go func() { done <- k.replace(k.file, content) }()
+		}
+		select {
+		case err := <-k.writing:
+			if k.writing = nil; !under {
+				return err
+			}
+		case <-timeout:
+			return fmt.Errorf("the disk has not answered for %v", saveTimeout)
+		}
+	}
 }
 
 // replaceFile writes a file so that it has the old content or the new one, whole, also

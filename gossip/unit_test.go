@@ -216,3 +216,35 @@ func TestVerdict(t *testing.T) {
 		}
 	}
 }
+
+// A disk that hangs gets one write of the peers at a time, and the latest when it answers.
+func TestPeersOnAHangingDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known, err := openKnown("", discard, time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		answers := make(chan error)
+		var written []string
+		known.file = "peers"
+		known.replace = func(_ string, content []byte) error {
+			written = append(written, string(content))
+			return <-answers
+		}
+		began := time.Now()
+		for i := range 3 {
+			known.note([]string{fmt.Sprint("10.0.0.", i, ":1")}, time.Now())
+			known.save()
+		}
+		synctest.Wait()
+		if took := time.Since(began); took != 3*saveTimeout || len(written) != 1 {
+			t.Errorf("%v, %d writes", took, len(written))
+		}
+		go func() { answers <- nil; answers <- nil }()
+		known.save()
+		synctest.Wait()
+		if want := "10.0.0.0:1\n10.0.0.1:1\n10.0.0.2:1\n"; len(written) != 2 || written[1] != want {
+			t.Errorf("written: %q", written)
+		}
+	})
+}

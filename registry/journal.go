@@ -180,6 +180,14 @@ func carePut(prev *Node, o PutOptions) care {
 	return careful
 }
 
+// careDir is carePut for a directory that is there: its heartbeats ask for nothing.
+func careDir(prev *Node, o PutOptions) care {
+	if o.TTL != 0 && prev.HasLease() && (o.Refresh || o.TTL == prev.TTL()) {
+		return careless
+	}
+	return careful
+}
+
 // careRemoval is carePut for a removal.
 func careRemoval(n *Node) care {
 	if n.HasLease() && !n.IsDir() {

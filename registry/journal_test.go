@@ -308,10 +308,13 @@ func TestFaultyDiskRefusesDurableWritesOnly(t *testing.T) {
 		s, _ := attached(t, j, Options{})
 		put(t, s, "/creds", file("1"))
 		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		put(t, s, "/pool", PutOptions{Dir: true, TTL: time.Minute})
 		j.set(func(m *memory) { m.fault = errors.New("no space left") })
 		for what, write := range map[string]func() (*Event, error){
 			"a file":           func() (*Event, error) { return s.Put("/new", file("1")) },
 			"a directory":      func() (*Event, error) { return s.Put("/dir", PutOptions{Dir: true, TTL: time.Minute}) },
+			"another TTL":      func() (*Event, error) { return s.Put("/pool", PutOptions{Dir: true, TTL: time.Hour, Exist: MustExist}) },
+			"a pool for good":  func() (*Event, error) { return s.Put("/pool", PutOptions{Dir: true, Exist: MustExist}) },
 			"a lease over one": func() (*Event, error) { return s.Put("/creds", putLeased("2", time.Minute)) },
 			"an update":        func() (*Event, error) { return s.Put("/creds", PutOptions{Value: "2", Exist: MustExist}) },
 			"a create":         func() (*Event, error) { return s.Put("/new", PutOptions{Exist: MustNotExist}) },
@@ -331,11 +334,19 @@ func TestFaultyDiskRefusesDurableWritesOnly(t *testing.T) {
 				t.Errorf("%s has changed something:\n%s\nbefore:\n%s", what, after, before)
 			}
 		}
+		for what, o := range map[string]PutOptions{"set": file("1"), "create": {Exist: MustNotExist}} {
+			_, err := s.Put("/creds/below", o)
+			if got := refusal(t, err); !strings.HasPrefix(got, "104") {
+				t.Errorf("%s below a file: %s", what, got)
+			}
+		}
 		begin := time.Now()
 		put(t, s, "/hosts/a", putLeased("1", time.Minute))
 		put(t, s, "/hosts/a", putLeased("2", time.Minute))
 		put(t, s, "/hosts/b", putLeased("1", time.Minute))
 		remove(t, s, "/hosts/b")
+		put(t, s, "/pool", PutOptions{Dir: true, TTL: time.Minute, Exist: MustExist})
+		put(t, s, "/pool", PutOptions{TTL: time.Minute, Exist: MustExist, Refresh: true})
 		if took := time.Since(begin); took > 0 {
 			t.Errorf("leases waited %v for the disk", took)
 		}
@@ -447,4 +458,23 @@ func TestRunsGoUp(t *testing.T) {
 	}
 	put(t, again, "/b", putLeased("1", time.Minute))
 	checkReplica(t, again)
+}
+
+// A directory's heartbeats do not touch the disk.
+func TestDirectoryHeartbeatsAreNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := new(memory)
+		s, _ := attached(t, j, Options{})
+		put(t, s, "/pool", PutOptions{Dir: true, TTL: time.Minute})
+		time.Sleep(time.Second)
+		j.set(func(m *memory) { m.commits = 0 })
+		for range 3 {
+			time.Sleep(time.Second)
+			put(t, s, "/pool", PutOptions{Dir: true, TTL: time.Minute, Exist: MustExist})
+		}
+		time.Sleep(time.Second)
+		if j.set(func(m *memory) {}); j.commits != 0 {
+			t.Errorf("%d commits", j.commits)
+		}
+	})
 }

@@ -188,11 +188,12 @@ func (s *Store) createLocked(now time.Time, key Key, o PutOptions) (*Event, *Err
 	if err == nil {
 		return nil, &Error{Code: CodeNodeExist, Cause: string(at.key)}
 	}
-	if err.Code == CodeKeyNotFound {
-		at.node = nil
-		if err := s.admitLocked(key, at, o.kept()); err != nil {
-			return nil, err
-		}
+	if err.Code != CodeKeyNotFound {
+		return nil, err
+	}
+	at.node = nil
+	if err := s.admitLocked(key, at, o.kept()); err != nil {
+		return nil, err
 	}
 	if err := s.careLocked(carePut(nil, o)); err != nil {
 		return nil, err
@@ -217,7 +218,7 @@ func (s *Store) updateLocked(now time.Time, key Key, action Action, o PutOptions
 		if action == CompareAndSwap || o.Value != "" {
 			return nil, &Error{Code: CodeNotFile, Cause: string(key)}
 		}
-		if err := s.careLocked(careful); err != nil {
+		if err := s.careLocked(careDir(at.node, o)); err != nil {
 			return nil, err
 		}
 		return s.updateDirLocked(now, at, o), nil

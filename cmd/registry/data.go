@@ -100,7 +100,7 @@ func (d *data) attach(store *registry.Store) error {
 		return err
 	}
 	if stats := store.Stats(); stats.Files+stats.Dirs > 0 {
-		d.log.Info("the state of the former run is back", "entries", stats.Files, "leases", stats.Leases, "took", time.Since(began).Round(time.Millisecond))
+		d.log.Info("the state of the former run is back", "entries", stats.Files, "leases", stats.Leases, "took", time.Since(began).Round(time.Millisecond).String())
 	}
 	return d.mark.Raise(store.Index())
 }

@@ -30,8 +30,9 @@ const (
 	defaultMaxConnections = 65_536
 )
 
-// maxMaxKey is the most that a key may have: what one node takes the others must take, too.
-const maxMaxKey = 1 << 20
+// maxMaxKey is the most that a key may have: what one node takes the others must take, too, and
+// the journal, with the largest value and what else is in a record.
+const maxMaxKey = 1<<20 - 64
 
 func (c *limitsConfig) register(flags *pflag.FlagSet) {
 	s, g := &c.store, &c.guard

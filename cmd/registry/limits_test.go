@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"regexp"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rollcall/registry"
+	"rollcall/registry/disk"
 	"rollcall/registry/httpapi"
 )
 
@@ -69,7 +71,8 @@ func TestLimitsAreChecked(t *testing.T) {
 		{"max-value", "1048577", "--max-value 1048577: must be 1048576 or less"},
 		{"max-value", "1048576", ""},
 		{"max-key", "0", "--max-key 0: must be 1 or more"},
-		{"max-key", "1048577", "--max-key 1048577: must be 1048576 or less"},
+		{"max-key", "1048513", "--max-key 1048513: must be 1048512 or less"},
+		{"max-key", "1048512", ""},
 		{"max-depth", "0", "--max-depth 0: must be 1 or more"},
 		{"max-depth", "129", "--max-depth 129: must be 128 or less"},
 		{"max-depth", "128", ""},
@@ -163,5 +166,37 @@ func limitSettings() []setting {
 				t.Errorf("a probe is answered %q", got)
 			}
 		}},
+	}
+}
+
+// The longest key with the largest value that the flags allow comes back from the journal.
+func TestLargestEntryIsKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key := registry.Key("/" + strings.Repeat("k", maxMaxKey-1))
+	for run := range 2 {
+		db, err := disk.Open(dir, disk.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := registry.New(registry.Options{})
+		if err := s.Attach(db); err != nil {
+			t.Fatal(err)
+		}
+		if run == 0 {
+			ctx, cancel := context.WithCancel(t.Context())
+			kept := make(chan error, 1)
+			go func() { kept <- s.Keep(ctx) }()
+			if _, err := s.Put(key, registry.PutOptions{Value: strings.Repeat("v", maxMaxBody)}); err != nil {
+				t.Error(err)
+			}
+			cancel()
+			if err := <-kept; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

@@ -48,8 +48,10 @@ type DB struct {
 	observe func(time.Duration)
 	cache   *pebble.Cache
 
-	work chan job   // to the goroutine that commits
-	done chan error // its answers
+	work    chan job      // to the goroutine that commits
+	done    chan error    // its answers
+	closing chan struct{} // closed when it is to end
+	idle    chan struct{} // closed when it has
 
 	number uint64 // of the latest commit
 	proof  *proof
@@ -72,7 +74,7 @@ func Open(dir string, o Options) (*DB, error) {
 	}
 	db := &DB{
 		dir: dir, faults: newFaults(o.Log), observe: o.ObserveCommit, cache: pebble.NewCache(cacheBytes),
-		work: make(chan job), done: make(chan error, 1),
+		work: make(chan job), done: make(chan error, 1), closing: make(chan struct{}), idle: make(chan struct{}),
 	}
 	defer db.cache.Unref() // the database has its own hold on it
 	opened := make(chan error, 1)
@@ -195,6 +197,8 @@ func (db *DB) Commit(changes []registry.Change, sync bool) error {
 func (db *DB) apply(b *pebble.Batch, sync bool) error {
 	select {
 	case db.work <- job{b, sync}:
+	case <-db.closing:
+		return errClosed
 	case <-db.faults.failed:
 		return db.faults.now()
 	}
@@ -208,10 +212,13 @@ func (db *DB) apply(b *pebble.Batch, sync bool) error {
 
 // commitAll commits in a goroutine of its own, which may be stuck for ever.
 func (db *DB) commitAll() {
+	defer close(db.idle)
 	for {
 		select {
 		case j := <-db.work:
 			db.done <- db.commit(j)
+		case <-db.closing:
+			return
 		case <-db.faults.failed:
 			return
 		}
@@ -249,15 +256,22 @@ const (
 	troubledCloseTimeout = time.Second
 )
 
-// Close ends the journal, which must not be used any more; a Commit that the disk holds up
-// fails. What was acknowledged is there, also when Close fails.
+// errClosed is why a journal that is closed keeps nothing more.
+var errClosed = errors.New("the journal is closed")
+
+// Close ends the journal. A Commit that the disk holds up fails, and so do those that come
+// later. What was acknowledged is there, also when Close fails.
 func (db *DB) Close() error {
 	trouble, wait := db.Err(), closeTimeout
 	if trouble != nil {
 		wait = troubledCloseTimeout
 	}
 	done := make(chan error, 1)
-	go func() { done <- errors.Join(db.pebble.Close(), db.proof.close()) }()
+	close(db.closing)
+	go func() {
+		<-db.idle
+		done <- errors.Join(db.pebble.Close(), db.proof.close())
+	}()
 	var err error
 	select {
 	case err = <-done:

@@ -51,7 +51,7 @@ func (f *faults) end() {
 		f.armed = false
 		close(f.released)
 	}
-	f.failLocked(errors.New("the journal is closed"))
+	f.failLocked(errClosed)
 }
 
 // hold tries an operation until it does not fail.

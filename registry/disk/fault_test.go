@@ -236,3 +236,30 @@ func TestSlowDisk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A commit that comes when the journal is being closed fails, and no more than that.
+func TestCommitWhileClosing(t *testing.T) {
+	slow := make(chan struct{})
+	db, s, _ := openSick(t, func(op errorfs.Op) error {
+		if isSync(op) {
+			<-slow
+		}
+		return nil
+	})
+	s.on.Store(true)
+	first := commitLater(db, "1")
+	waitFor(t, "the commit is under way", func() bool { return db.Err() != nil })
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	time.Sleep(troubledCloseTimeout / 2)
+	close(slow)
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if err := <-commitLater(db, "2"); err == nil {
+		t.Error("a closed journal takes a commit")
+	}
+	if err := <-closed; err == nil {
+		t.Error("closed in good order")
+	}
+}

@@ -23,6 +23,7 @@ type Mark struct {
 	path  string
 	ahead uint64
 	lock  *os.File // held as long as the Mark is open
+	fs    vfs.FS   // where the file is written
 
 	mu    sync.Mutex // held while the file is written
 	bound uint64     // what the file holds
@@ -48,7 +49,7 @@ func OpenMark(dir string, ahead uint64) (*Mark, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Mark{path: filepath.Join(dir, markFile), ahead: ahead, lock: lock}
+	m := &Mark{path: filepath.Join(dir, markFile), ahead: ahead, lock: lock, fs: vfs.Default}
 	if err := m.read(); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -100,9 +101,23 @@ const markInterval = 2 * time.Second
 
 // Run keeps the bound ahead of the current index until the context ends; then it
 // writes the current index itself, since no more are given out. A failure is tried
-// again; its beginning and its end are logged. Raise the mark before the first index
-// leaves the node.
+// again; its beginning and its end are logged. At the end it does not wait for a disk that
+// hangs. Raise the mark before the first index leaves the node.
 func (m *Mark) Run(ctx context.Context, current func() uint64, log *slog.Logger) {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		m.run(ctx, current, log)
+	}()
+	<-ctx.Done()
+	select {
+	case <-ended:
+	case <-time.After(troubledCloseTimeout):
+		log.Warn("index mark not written at the end", "error", fmt.Errorf("the disk has not answered for %v", troubledCloseTimeout))
+	}
+}
+
+func (m *Mark) run(ctx context.Context, current func() uint64, log *slog.Logger) {
 	ticker := time.NewTicker(markInterval)
 	defer ticker.Stop()
 	for failing := false; ; {
@@ -145,7 +160,7 @@ func (m *Mark) lower(index uint64) error {
 // write replaces the file, synced, so that it holds the old or the new bound whatever
 // happens.
 func (m *Mark) write(bound uint64) error {
-	if err := replaceSynced(vfs.Default, m.path, strconv.FormatUint(bound, 10)+"\n"); err != nil {
+	if err := replaceSynced(m.fs, m.path, strconv.FormatUint(bound, 10)+"\n"); err != nil {
 		return fmt.Errorf("index mark: %w", err)
 	}
 	m.bound = bound

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 func open(t *testing.T, dir string) *Mark {
@@ -99,6 +102,35 @@ func TestMarkRun(t *testing.T) {
 			t.Errorf("after a clean stop the bound is %d, want %d", bound, index.Load())
 		}
 	})
+}
+
+// A stop does not wait for the disk.
+func TestMarkEndsOnAHangingDisk(t *testing.T) {
+	m := open(t, t.TempDir())
+	s := &sick{fault: func(op errorfs.Op) error {
+		if isSync(op) {
+			select {}
+		}
+		return nil
+	}}
+	s.on.Store(true)
+	m.fs = errorfs.Wrap(vfs.Default, s)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	log := new(lines)
+	go func() {
+		defer close(done)
+		m.Run(ctx, func() uint64 { return 1 }, slog.New(slog.NewTextHandler(log, nil)))
+	}()
+	cancel()
+	select {
+	case <-done:
+	case <-time.After(10 * troubledCloseTimeout):
+		t.Fatal("it waits for the disk")
+	}
+	if !strings.Contains(log.String(), "the disk has not answered") {
+		t.Errorf("the log: %s", log)
+	}
 }
 
 func TestMarkRefusesGarbage(t *testing.T) {

@@ -23,7 +23,11 @@ func SetAside(dir string) error {
 		if err := os.RemoveAll(filepath.Join(dir, asideDir)); err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
-		if err := writeSynced(vfs.Default, filepath.Join(dir, resyncFile), "the journal is to come from other nodes\n"); err != nil {
+		err := writeSynced(vfs.Default, filepath.Join(dir, resyncFile), "the journal is to come from other nodes\n")
+		if err == nil {
+			err = syncDir(vfs.Default, dir) // it is there before the journal is not
+		}
+		if err != nil {
 			return fmt.Errorf("data directory: %w", err)
 		}
 	}
