@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -157,12 +158,52 @@ func TestOtherClientsOverTLS(t *testing.T) {
 	}
 }
 
+// docBlock returns the nth block of commands in docs/tls.md, from 0.
+func docBlock(t *testing.T, n int) string {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```sh\n")
+	block, _, ok := strings.Cut(blocks[n+1], "```")
+	if !ok {
+		t.Fatalf("docs/tls.md has no block %d", n)
+	}
+	return block
+}
+
+// The commands of docs/tls.md make files that a node takes, and talk to it.
+func TestDocumentedTLS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	shell := func(script string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
+		cmd.Dir = dir
+		var stderr strings.Builder // curl shows its progress there.
+		cmd.Stderr = &stderr
+		text, err := cmd.Output()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", script, err, stderr.String())
+		}
+		return string(text)
+	}
+	shell(docBlock(t, 1))
+	file := func(name string) string { return "=" + filepath.Join(dir, name) }
+	p := startProcess(t, nil, anyPort, "--tls-cert"+file("node.pem"), "--tls-key"+file("node.key"), "--tls-client-ca"+file("ca.pem"))
+	got := shell(strings.ReplaceAll(docBlock(t, 2), "127.0.0.1:4001", strings.TrimPrefix(p.base, "http://")))
+	if !strings.Contains(got, `"value":"10.0.1.1"`) || !strings.HasSuffix(got, "/frontends/fe1\n/frontends/fe1\nok\n") {
+		t.Errorf("got %s", got)
+	}
+}
+
 // A process reads the files again at SIGHUP and goes on.
 func TestTLSHangup(t *testing.T) {
 	t.Parallel()
 	p := startMutual(t, issued{})
 	p.dir.writePair(t, "node", p.ca.issue(t, issued{name: "other.example"}))
-	p.signal(t, syscall.SIGHUP)
+	p.hangup(t)
 	conf := p.known.conf.Clone()
 	conf.ServerName = "other.example"
 	lbtest.Eventually(t, 10*time.Second, "the other certificate is served", func() bool {
@@ -194,7 +235,7 @@ func TestServeWithLbsyncAndTLS(t *testing.T) {
 	d.has(t, "haproxy.cfg", "# one\n# 10.0.1.1:8080\n")
 	p.dir.writePair(t, "node", p.ca.issue(t, issued{name: "node.example"}))
 	d.write(t, "lbsync.yaml", strings.Replace(d.yaml, "8080", "9090", 1))
-	p.signal(t, syscall.SIGHUP)
+	p.hangup(t)
 	d.has(t, "haproxy.cfg", "# 10.0.1.1:9090\n")
 	put("/frontends/fe2", "10.0.1.2")
 	d.has(t, "haproxy.cfg", "# 10.0.1.2:9090\n")

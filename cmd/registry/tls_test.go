@@ -321,6 +321,7 @@ func newLoadClient(t *testing.T, ca *testCA, keepAlive bool) *loadClient {
 
 // run asks until stop is closed and returns the first failure.
 func (c *loadClient) run(t *testing.T, url string, stop <-chan struct{}) error {
+	t.Helper()
 	trace := &httptrace.ClientTrace{GotConn: func(info httptrace.GotConnInfo) {
 		if !info.Reused {
 			c.dialed.Add(1)
