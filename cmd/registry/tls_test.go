@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"encoding/pem"
 	"errors"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -392,14 +394,33 @@ func TestTLSChangesUnderLoad(t *testing.T) {
 	}
 }
 
-// Without a signal the files are found, too.
+// A signal has the files looked at in the same moment, and without one they are found at the next look.
 func TestTLSFilesAreLookedAt(t *testing.T) {
 	t.Parallel()
 	ca, d := newTestCA(t, "a"), newTLSDir(t)
-	n, _ := runNode(t, nodeConfig{name: "dot", tls: newTLSConfig(t, d, ca.issue(t, issued{}))})
-	next := ca.issue(t, issued{})
-	d.writePair(t, "node", next)
-	lbtest.Eventually(t, 5*tlsLookInterval, "the new certificate is served", func() bool { return bytes.Equal(servedCert(t, n, ca), next.cert) })
+	cfg := newTLSConfig(t, d, ca.issue(t, issued{}))
+	synctest.Test(t, func(t *testing.T) {
+		hup := make(chan os.Signal)
+		cfg.reload = hup
+		k, _ := newTestKeeper(t, cfg)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		go k.run(ctx)
+		next := ca.issue(t, issued{})
+		d.writePair(t, "node", next)
+		hup <- os.Interrupt // Which one does not matter here.
+		synctest.Wait()
+		if !k.serves(next) {
+			t.Error("a signal changes nothing")
+		}
+		next = ca.issue(t, issued{})
+		d.writePair(t, "node", next)
+		time.Sleep(tlsLookInterval)
+		synctest.Wait()
+		if !k.serves(next) {
+			t.Error("new files are not found")
+		}
+	})
 }
 
 // A pipe that is closed dials no more, and one that nobody accepts from waits no longer than its caller.
