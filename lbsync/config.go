@@ -2,6 +2,7 @@ package lbsync
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,8 @@ import (
 type Config struct {
 	// Endpoints are the URLs of registry nodes, in order of preference. At least one.
 	Endpoints []string `yaml:"endpoints"`
+	// TLS holds the files for endpoints that are https.
+	TLS TLSConfig `yaml:"tls"`
 	// Name is this instance's name in what it reports, of letters, digits, '.', '_' and '-'; empty is the host's name.
 	Name string `yaml:"name"`
 	// Listen is HOST:PORT for /status, /metrics, /livez, /readyz and the feeds; empty is off. This package only checks it.
@@ -32,6 +35,15 @@ type Config struct {
 	// HAProxy and Nginx are the files to keep. At least one in all.
 	HAProxy []HAProxy `yaml:"haproxy"`
 	Nginx   []Nginx   `yaml:"nginx"`
+}
+
+// TLSConfig are the paths of PEM files for https endpoints.
+type TLSConfig struct {
+	// CACert holds the certificates of the authorities to trust; empty trusts the system's.
+	CACert string `yaml:"cacert"`
+	// Cert and Key are what nodes get that ask for a certificate. Both are read again for each connection.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // Service is where a pool comes from.
@@ -158,6 +170,15 @@ func DefaultEndpoints(urls ...string) ConfigOption {
 		if len(c.Endpoints) == 0 {
 			c.Endpoints = urls
 		}
+	}
+}
+
+// OverrideTLS has files that are not empty win over those of the file.
+func OverrideTLS(files TLSConfig) ConfigOption {
+	return func(c *Config) {
+		c.TLS.CACert = cmp.Or(files.CACert, c.TLS.CACert)
+		c.TLS.Cert = cmp.Or(files.Cert, c.TLS.Cert)
+		c.TLS.Key = cmp.Or(files.Key, c.TLS.Key)
 	}
 }
 

@@ -104,6 +104,7 @@ nginx:
     reloads: {min_gap: 1s, per_minute: 30, jitter: 100ms}
     check: [nginx, -t]
     reload: [nginx, -s, reload]
+tls: {cacert: ca.pem, cert: lb.pem, key: lb.key}
 `
 
 func TestFullConfig(t *testing.T) {
@@ -137,6 +138,10 @@ func emptyFields(v reflect.Value, path string) []string {
 }
 
 var keyFaults = []configFault{
+	{full, "", "cacert: ca.pem", `cacert: ""`, "f.yaml:49:15: cacert must be the path of a file"},
+	{full, "", ", key: lb.key", "", "f.yaml:49:7: cert and key go together"},
+	{full, "", "cert: lb.pem, ", "", "f.yaml:49:7: cert and key go together"},
+	{full, "", "cacert: ca.pem", "ca: ca.pem", `f.yaml:49:7: unknown field "ca"`},
 	{full, "", "name: lb-1", "name: lb 1", "f.yaml:2:7: name: only"},
 	{full, "", "name: lb-1", "name: _lb", "f.yaml:2:7: name: only"},
 	{full, "", "name: lb-1", "name: ..", "f.yaml:2:7: name: only"},

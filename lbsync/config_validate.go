@@ -65,6 +65,7 @@ func (v *validator) node(path string) ast.Node {
 
 func (v *validator) config(c *Config) error {
 	v.endpoints(c.Endpoints)
+	v.tls(c.TLS)
 	v.process(c)
 	v.timing(c.Timing)
 	v.services(c.Services)
@@ -170,6 +171,22 @@ func (v *validator) endpoints(endpoints []string) {
 			strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
 			v.fault(fmt.Sprintf("$.endpoints[%d]", i), "endpoint must be a URL like http://10.0.0.1:4001")
 		}
+	}
+}
+
+func (v *validator) tls(c TLSConfig) {
+	v.filePath("$.tls.cacert", c.CACert)
+	v.filePath("$.tls.cert", c.Cert)
+	v.filePath("$.tls.key", c.Key)
+	if (c.Cert == "") != (c.Key == "") {
+		v.fault("$.tls", "cert and key go together")
+	}
+}
+
+// filePath checks the path of a file that may be missing.
+func (v *validator) filePath(path, file string) {
+	if file == "" && v.given(path) || strings.ContainsRune(file, 0) {
+		v.fault(path, "%s must be the path of a file", lastKey(path))
 	}
 }
 

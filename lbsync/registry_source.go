@@ -13,13 +13,23 @@ import (
 )
 
 // NewRegistrySource returns the Source that asks registry nodes, or etcd servers with the v2 API. It stays with the node
-// that answers and goes on to the next when that one fails. A nil logger discards.
-func NewRegistrySource(endpoints []string, logger *slog.Logger) (Source, error) {
-	c, err := client.New(endpoints, client.Options{Rounds: 1, Logger: logger})
+// that answers and goes on to the next when that one fails. It sets Rounds itself.
+func NewRegistrySource(endpoints []string, opts client.Options) (Source, error) {
+	opts.Rounds = 1
+	c, err := client.New(endpoints, opts)
 	if err != nil {
 		return nil, fmt.Errorf("registry client: %w", err)
 	}
 	return &registrySource{client: c, watchers: map[string]*client.Watcher{}}, nil
+}
+
+// configured returns the Source of a configuration.
+func configured(cfg *Config, logger *slog.Logger) (Source, error) {
+	conf, err := client.TLSFiles(cfg.TLS).Config()
+	if err != nil {
+		return nil, fmt.Errorf("registry %w", err)
+	}
+	return NewRegistrySource(cfg.Endpoints, client.Options{TLS: conf, Logger: logger})
 }
 
 type registrySource struct {

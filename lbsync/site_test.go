@@ -16,6 +16,7 @@ import (
 	"rollcall/lbsync/lbtest"
 	"rollcall/lbsync/nginx"
 	"rollcall/registry"
+	"rollcall/registry/client"
 	"rollcall/registry/httpapi"
 )
 
@@ -179,7 +180,7 @@ func (s *site) start(t *testing.T) {
 	t.Helper()
 	log, logger := lbtest.NewLog(t)
 	s.log = log
-	source, err := lbsync.NewRegistrySource([]string{s.registry.URL}, logger)
+	source, err := lbsync.NewRegistrySource([]string{s.registry.URL}, client.Options{Logger: logger})
 	if err != nil {
 		t.Fatal(err)
 	}

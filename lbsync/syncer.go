@@ -112,7 +112,7 @@ func (o Options) withDefaults(cfg *Config) (Options, error) {
 	if o.Source != nil {
 		return o, nil
 	}
-	source, err := NewRegistrySource(cfg.Endpoints, o.Logger)
+	source, err := configured(cfg, o.Logger)
 	o.Source = source
 	return o, err
 }

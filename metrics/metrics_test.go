@@ -36,6 +36,7 @@ func everything(t *testing.T) *prometheus.Registry {
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
 		NewLimitsCollector(registry.New(registry.Options{}).Stats, httpapi.NewGuard(httpapi.GuardOptions{}).Stats),
 		NewGossipCollector(gossipStats),
+		NewTLSCollector(func() TLSStats { return TLSStats{} }),
 		NewLbsyncCollector(lbsyncStats),
 		NewLbsyncReloadsCollector(func() LbsyncReloads { return LbsyncReloads{} }))
 }

@@ -57,6 +57,7 @@ error says which balancer is missing and why.`,
 	flags.StringVar(&opts.report, "report", lbsync.DefaultReport, "directory of the reports, as in lbsync.yaml")
 	flags.StringSliceVar(&opts.endpoints, "endpoints", []string{defaultEndpoint}, "URLs of the nodes, in order of preference")
 	flags.DurationVar(&opts.limit, "timeout", appliedTimeout, "how long to wait in all")
+	registerClientTLS(flags, &opts.tls)
 	opts.timeout = attemptTimeout
 	cmd.Args = keyArgs(1, 1)
 	cmd.ValidArgsFunction = completeKeys(app, &opts.keyFlags)

@@ -66,6 +66,7 @@ type backupFlags struct{ keyFlags }
 func (f *backupFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.endpoints, "endpoints", []string{defaultEndpoint}, "URLs of the nodes, in order of preference")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one node may take to begin")
+	registerClientTLS(flags, &f.tls)
 }
 
 func (f *backupFlags) open(ctx context.Context, app *cli) (*client.Backup, error) {

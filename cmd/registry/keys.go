@@ -22,12 +22,14 @@ type keyFlags struct {
 	endpoints []string
 	timeout   time.Duration
 	json      bool
+	tls       client.TLSFiles
 }
 
 func (f *keyFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.endpoints, "endpoints", []string{defaultEndpoint}, "URLs of the nodes, in order of preference")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "time-out of one attempt at one node")
 	flags.BoolVar(&f.json, "json", false, "print the node's answer as it is")
+	registerClientTLS(flags, &f.tls)
 }
 
 // client returns a client as the flags say.
@@ -35,7 +37,11 @@ func (f *keyFlags) client(app *cli) (*client.Client, error) {
 	if f.timeout <= 0 {
 		return nil, fmt.Errorf("--timeout %v: must be positive", f.timeout)
 	}
-	return client.New(f.endpoints, client.Options{Timeout: f.timeout, Logger: app.log})
+	conf, err := f.tls.Config()
+	if err != nil {
+		return nil, err
+	}
+	return client.New(f.endpoints, client.Options{Timeout: f.timeout, TLS: conf, Logger: app.log})
 }
 
 // newKeyCommand gives a command the flags, the completion and the argument check of a command on keys.

@@ -13,6 +13,7 @@ import (
 	"rollcall/lbsync"
 	"rollcall/lbsync/haproxy"
 	"rollcall/lbsync/nginx"
+	"rollcall/registry/client"
 )
 
 // lbsyncFlags say what an lbsync command does.
@@ -22,6 +23,7 @@ type lbsyncFlags struct {
 	dryRun      bool
 	printSchema bool
 	color       string // auto, always or never
+	tls         client.TLSFiles
 }
 
 func newLbsyncCommand(app *cli) *cobra.Command {
@@ -54,6 +56,7 @@ nothing, and its exit code is 0 whether there are differences or not.`,
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would change, change nothing, and end")
 	flags.StringVar(&f.color, "color", "auto", "colors of --dry-run: always, never, or auto: on a terminal, unless NO_COLOR is set")
 	flags.BoolVar(&f.printSchema, "print-schema", false, "print the JSON schema of lbsync.yaml, and end")
+	registerClientTLS(flags, &f.tls)
 	return addLbsyncCommands(app, cmd)
 }
 
@@ -81,13 +84,13 @@ func (f *lbsyncFlags) run(ctx context.Context, app *cli) error {
 		_, err := io.WriteString(app.stdout, docs.LbsyncSchema)
 		return err
 	case f.once:
-		s, err := loadSyncer(f.config, app.log)
+		s, err := f.loadSyncer(app.log)
 		if err != nil {
 			return err
 		}
 		return s.Once(ctx)
 	case f.dryRun:
-		s, err := loadSyncer(f.config, app.log)
+		s, err := f.loadSyncer(app.log)
 		if err != nil {
 			return err
 		}
@@ -101,24 +104,29 @@ func (f *lbsyncFlags) run(ctx context.Context, app *cli) error {
 func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
 	reload, stop := hangups()
 	defer stop()
-	s, err := newSupervisor(ctx, supervisorOptions{path: f.config, version: app.build.Version, log: app.log})
+	s, err := newSupervisor(ctx, supervisorOptions{path: f.config, config: f.overrides(), version: app.build.Version, log: app.log})
 	if err != nil {
 		return err
 	}
 	return s.Run(ctx, reload)
 }
 
-// loadSyncer makes what keeps the targets of a file, for one round.
-func loadSyncer(path string, log *slog.Logger) (*lbsync.Syncer, error) {
-	cfg, err := lbsync.LoadConfig(path)
+// overrides are the flags that win over the file.
+func (f *lbsyncFlags) overrides() []lbsync.ConfigOption {
+	return []lbsync.ConfigOption{lbsync.OverrideTLS(lbsync.TLSConfig(f.tls))}
+}
+
+// loadSyncer makes what keeps the targets of the file, for one round.
+func (f *lbsyncFlags) loadSyncer(log *slog.Logger) (*lbsync.Syncer, error) {
+	cfg, err := lbsync.LoadConfig(f.config, f.overrides()...)
 	if err != nil {
 		return nil, err
 	}
-	return newSyncer(cfg, log, nil)
+	return newSyncer(cfg, log, nil, nil)
 }
 
-// newSyncer makes the targets of a configuration and what keeps them.
-func newSyncer(cfg *lbsync.Config, log *slog.Logger, templates *keptTemplates) (*lbsync.Syncer, error) {
+// newSyncer makes the targets of a configuration and what keeps them. A nil source is what the configuration says.
+func newSyncer(cfg *lbsync.Config, log *slog.Logger, templates *keptTemplates, source lbsync.Source) (*lbsync.Syncer, error) {
 	var targets []lbsync.Target
 	for _, conf := range cfg.HAProxy {
 		t, err := templates.target(conf.Config, conf.Template, func(template string) (lbsync.Target, error) {
@@ -140,5 +148,5 @@ func newSyncer(cfg *lbsync.Config, log *slog.Logger, templates *keptTemplates) (
 		}
 		targets = append(targets, t)
 	}
-	return lbsync.New(cfg, lbsync.Options{Targets: targets, IndexTime: changeTime, Logger: log})
+	return lbsync.New(cfg, lbsync.Options{Targets: targets, Source: source, IndexTime: changeTime, Logger: log})
 }

@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"rollcall/lbsync"
+	"rollcall/registry/client"
 )
 
 // lbsyncStopTimeout bounds how long a node that stops goes on serving because lbsync is in the middle of a reload, which is
@@ -23,17 +25,33 @@ func (n *node) openLbsync(ctx context.Context, version string) (err error) {
 	n.lbsync, err = newSupervisor(ctx, supervisorOptions{
 		path:    n.cfg.lbsync,
 		config:  []lbsync.ConfigOption{lbsync.DefaultEndpoints(n.ownURL())},
+		source:  n.innerSource(),
 		version: version,
 		log:     n.log,
 	})
 	return err
 }
 
+// innerSource has lbsync reach this node inside of the process when clients use TLS; other endpoints it reaches as ever.
+func (n *node) innerSource() func(*lbsync.Config) (lbsync.Source, error) {
+	if n.tls == nil {
+		return nil
+	}
+	n.inner = newInnerPort()
+	transport := n.inner.transport()
+	return func(cfg *lbsync.Config) (lbsync.Source, error) {
+		if !slices.Equal(cfg.Endpoints, []string{n.ownURL()}) {
+			return nil, nil //nolint:nilnil // nil is what the configuration says
+		}
+		return lbsync.NewRegistrySource(cfg.Endpoints, client.Options{Transport: transport, Logger: n.log})
+	}
+}
+
 // ownURL is where the node reaches itself.
 func (n *node) ownURL() string {
 	addr := n.listener.Addr().(*net.TCPAddr)
 	if addr.IP.IsUnspecified() {
-		return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(addr.Port))
+		return n.cfg.tls.scheme() + net.JoinHostPort("127.0.0.1", strconv.Itoa(addr.Port))
 	}
 	return n.URL()
 }

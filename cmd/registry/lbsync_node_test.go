@@ -22,22 +22,22 @@ func TestServeWithLbsync(t *testing.T) {
 	wantMetrics(t, s.base, `rollcall_lbsync_config_reloads_total{result="success"} 0`, "rollcall_entries 1")
 
 	d.write(t, "lbsync.yaml", "nonsense")
-	s.signal(t, syscall.SIGHUP)
+	s.hangup(t)
 	wantMetrics(t, s.base, `rollcall_lbsync_config_reloads_total{result="failure"} 1`, "rollcall_lbsync_config_last_reload_success 0")
 	answer(t, http.MethodPut, s.base+"/v2/keys/frontends/fe2", "value=10.0.1.2")
 	d.has(t, "haproxy.cfg", "# 10.0.1.2:8080\n")
 
 	d.write(t, "lbsync.yaml", strings.Replace(d.yaml, "8080", "9090", 1))
-	s.signal(t, syscall.SIGHUP)
+	s.hangup(t)
 	d.has(t, "haproxy.cfg", "# 10.0.1.2:9090\n")
 	if code := s.stop(t, syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
 
-func (s *serving) signal(t *testing.T, signal syscall.Signal) {
+func (s *serving) hangup(t *testing.T) {
 	t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
+	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 }

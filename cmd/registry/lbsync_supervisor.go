@@ -21,7 +21,8 @@ import (
 type supervisorOptions struct {
 	path    string // of lbsync.yaml
 	config  []lbsync.ConfigOption
-	version string // of the program, for its metrics
+	source  func(*lbsync.Config) (lbsync.Source, error) // nil: what the configuration says
+	version string                                      // of the program, for its metrics
 	log     *slog.Logger
 }
 
@@ -67,8 +68,14 @@ func (s *supervisor) load(templates *keptTemplates) (lbsyncInstance, error) {
 	if err != nil {
 		return lbsyncInstance{}, err
 	}
+	var source lbsync.Source
+	if s.source != nil {
+		if source, err = s.source(cfg); err != nil {
+			return lbsyncInstance{}, err
+		}
+	}
 	templates.dir = cfg.StateDir
-	syncer, err := newSyncer(cfg, s.log, templates)
+	syncer, err := newSyncer(cfg, s.log, templates, source)
 	return lbsyncInstance{cfg, syncer}, err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,6 +34,7 @@ type nodeConfig struct {
 	advertise     []string // URLs under which clients reach the node; none: made from listen
 	maxBody       int64    // bytes
 	limits        limitsConfig
+	tls           tlsConfig
 	renewalEvents bool
 	debugListen   string // HOST:PORT for pprof, "" for none
 	gossip        gossipConfig
@@ -54,7 +56,7 @@ func (c *nodeConfig) validate() error {
 			return fmt.Errorf("--advertise %q: must be a URL such as http://10.0.0.1:4001", text)
 		}
 	}
-	if err := c.gossip.validate(); err != nil {
+	if err := cmp.Or(c.tls.validate(), c.gossip.validate()); err != nil {
 		return err
 	}
 	if c.resync && (c.dataDir == "" || len(c.gossip.join) == 0) {
@@ -70,6 +72,8 @@ type node struct {
 	store    *registry.Store
 	data     *data // nil without a data directory
 	listener net.Listener
+	tls      *tlsKeeper   // nil for plain HTTP
+	inner    *innerPort   // for lbsync when there is TLS, else nil
 	debug    net.Listener // nil without pprof
 	cluster  *cluster     // nil for a node alone
 	lbsync   *supervisor  // nil without lbsync
@@ -84,6 +88,9 @@ func newNode(ctx context.Context, cfg nodeConfig, version string, log *slog.Logg
 		if n.cfg.name, err = os.Hostname(); err != nil {
 			return nil, fmt.Errorf("name of the node: %w", err)
 		}
+	}
+	if n.tls, err = newTLSKeeper(n.cfg.tls, log); err != nil {
+		return nil, err
 	}
 	if n.data, err = openData(&n.cfg, log); err != nil {
 		return nil, err
@@ -136,8 +143,9 @@ func (n *node) bind(ctx context.Context) (err error) {
 		}
 	}
 	if len(n.cfg.advertise) == 0 {
-		n.cfg.advertise = []string{"http://" + reachable(n.listener.Addr().(*net.TCPAddr))}
+		n.cfg.advertise = []string{n.cfg.tls.scheme() + reachable(n.listener.Addr().(*net.TCPAddr))}
 	}
+	n.tls.checkAdvertised(n.cfg.advertise)
 	return nil
 }
 
@@ -165,6 +173,9 @@ func (n *node) newHandler(version string) http.Handler {
 	if n.lbsync != nil {
 		collectors = append(collectors, n.lbsync.collectors()...)
 	}
+	if n.tls != nil {
+		collectors = append(collectors, metrics.NewTLSCollector(n.tls.Stats))
+	}
 	exposed := metrics.NewRegistry(version, collectors...)
 	alive := httpapi.Check{Name: "store", Fail: func() error {
 		n.store.Index() // hangs, and so fails the probe, if the mutex is stuck
@@ -188,11 +199,11 @@ func (n *node) newHandler(version string) http.Handler {
 	if n.cluster != nil {
 		n.cluster.serve(&options)
 	}
-	return httpapi.New(n.store, options)
+	return n.tls.protect(httpapi.New(n.store, options))
 }
 
 // URL is where the node answers.
-func (n *node) URL() string { return "http://" + n.listener.Addr().String() }
+func (n *node) URL() string { return n.cfg.tls.scheme() + n.listener.Addr().String() }
 
 // Run serves until the context ends, then stops in order: no new connections, watches
 // released, running requests finished, the last changes and the index written down.
@@ -205,6 +216,7 @@ func (n *node) Run(ctx context.Context) error {
 	group.Go(func() error { n.store.Run(background); return nil })
 	group.Go(func() error { n.data.run(background, n.store); return nil })
 	group.Go(func() error { n.awaitSync(background); return nil })
+	group.Go(func() error { n.tls.run(background); return nil })
 	if n.debug != nil {
 		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}
@@ -217,8 +229,11 @@ func (n *node) Run(ctx context.Context) error {
 	if n.lbsync != nil {
 		serving = n.runLbsync(ctx, &group, stop)
 	}
+	if n.inner != nil {
+		group.Go(func() error { return serve(serving, n.inner, n.handler, n.log) })
+	}
 	server := httpapi.NewServer(n.handler, n.log)
-	err := serveWith(serving, server, n.guard.Bound(server, n.listener), n.log)
+	err := serveWith(serving, server, n.tls.listen(server, n.guard.Bound(server, n.listener)), n.log)
 	stop()
 	stopBackground()
 	err = errors.Join(err, group.Wait(), n.data.close())

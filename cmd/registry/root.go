@@ -46,10 +46,17 @@ const (
 	groupKeys     = "keys"
 )
 
-// oneEndpoint lets people who give one endpoint say so, as etcdctl 2 once did.
-func oneEndpoint(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-	if name == "endpoint" {
+// etcdctlNames lets people write flags as etcdctl 2 does: those for TLS, and --endpoint for one endpoint.
+func etcdctlNames(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+	switch name {
+	case "endpoint":
 		name = "endpoints"
+	case "ca-file":
+		name = "cacert"
+	case "cert-file":
+		name = "cert"
+	case "key-file":
+		name = "key"
 	}
 	return pflag.NormalizedName(name)
 }
@@ -72,7 +79,7 @@ A flag on the command line wins.`,
 	}
 	root.SuggestionsMinimumDistance = 2
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{cmd: cmd, err: err} })
-	root.SetGlobalNormalizationFunc(oneEndpoint)
+	root.SetGlobalNormalizationFunc(etcdctlNames)
 	app.logging.register(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupServices, Title: "Services:"},

@@ -25,7 +25,10 @@ is damaged says so and does not start; with --resync it takes everything from th
 
 With --lbsync the node also does what "registry lbsync" does, for balancers on the same
 machine. It follows itself unless the file names endpoints, its figures join the node's
-/metrics, and SIGHUP reads the file again.`,
+/metrics, and SIGHUP reads the file again.
+
+With --tls-cert and --tls-key clients use https on the same port, which then speaks no
+plain HTTP. Gossip is encrypted apart from that, see --gossip-key-file.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.validate(); err != nil {
@@ -35,6 +38,11 @@ machine. It follows itself unless the file names endpoints, its figures join the
 				reload, stop := hangups()
 				defer stop()
 				cfg.reload = reload
+			}
+			if cfg.tls.isOn() {
+				reload, stop := hangups()
+				defer stop()
+				cfg.tls.reload = reload
 			}
 			n, err := newNode(cmd.Context(), cfg, app.build.Version, app.log)
 			if err != nil {
@@ -53,6 +61,7 @@ machine. It follows itself unless the file names endpoints, its figures join the
 	flags.Int64Var(&cfg.maxBody, "max-body", httpapi.DefaultMaxBody, "largest request body in bytes")
 	flags.StringVar(&cfg.debugListen, "debug-listen", "", "HOST:PORT for profiles under /debug/pprof/ (default none)")
 	flags.StringVar(&cfg.lbsync, "lbsync", "", "path of an lbsync.yaml: keep HAProxy and nginx of this machine in step, too (default none)")
+	cfg.tls.register(flags)
 	cfg.limits.register(flags)
 	cfg.gossip.register(flags)
 	return cmd

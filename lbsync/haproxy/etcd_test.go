@@ -14,6 +14,7 @@ import (
 
 	"rollcall/lbsync"
 	"rollcall/lbsync/lbtest"
+	"rollcall/registry/client"
 )
 
 // startEtcd starts a real etcd with the v2 API and returns its URL.
@@ -81,7 +82,7 @@ func TestDeadFrontendIsOutWithinItsTTLPlusOneSecond(t *testing.T) {
 	r := newRig(t)
 	etcd := startEtcd(t)
 	// The first endpoint is dead: the source goes on to the next.
-	source, err := lbsync.NewRegistrySource([]string{"http://127.0.0.1:" + lbtest.FreePort(t), etcd}, nil)
+	source, err := lbsync.NewRegistrySource([]string{"http://127.0.0.1:" + lbtest.FreePort(t), etcd}, client.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

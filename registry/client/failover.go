@@ -151,5 +151,5 @@ func mayBeDone(status int) bool {
 // neverSent tells whether a request failed before its first byte left.
 func neverSent(err error) bool {
 	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
+	return ok && op.Op == "dial" || isRefusedHandshake(err)
 }

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,6 +64,13 @@ type Node struct {
 // errNoAnswer marks what is not an answer of the keys API at all: a proxy's page, half a body, another service.
 var errNoAnswer = errors.New("not an answer of the keys API")
 
+// errSpeaksTLS says what to do about a node that speaks TLS where plain HTTP was tried; speaksTLS is how net/http's
+// servers begin their answer then.
+var (
+	errSpeaksTLS = fmt.Errorf("%w: the node speaks TLS, use https://", errNoAnswer)
+	speaksTLS    = []byte("Client sent an HTTP request to an HTTPS server")
+)
+
 // decoder turns a complete HTTP answer into a Response or the node's Error.
 type decoder func(header http.Header, status int, body []byte) (*Response, error)
 
@@ -85,6 +93,9 @@ func decode(header http.Header, status int, body []byte) (*Response, error) {
 func decodeError(status int, body []byte) error {
 	e := &Error{Status: status}
 	if err := json.Unmarshal(body, e); err != nil || e.Code == 0 {
+		if status == http.StatusBadRequest && bytes.HasPrefix(body, speaksTLS) {
+			return errSpeaksTLS
+		}
 		return fmt.Errorf("%w: HTTP status %d", errNoAnswer, status)
 	}
 	return e

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"container/list"
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"net/http"
@@ -53,20 +54,30 @@ type conn struct {
 // Bound has a server keep to the limit on connections when it serves the listener that is
 // returned. Over the limit the connection that has been idle for longest, a second at least,
 // is closed for a new one; so it is when there is no file descriptor left. Where all are busy
-// a few connections more are taken, and on them only probes and metrics are answered.
+// a few connections more are taken, and on them only probes and metrics are answered. The
+// listener may be wrapped by one for TLS.
 func (g *Guard) Bound(s *http.Server, l net.Listener) net.Listener {
 	s.ConnState = func(c net.Conn, state http.ConnState) {
-		if own, ok := c.(*conn); ok {
+		if own, ok := ownConn(c); ok {
 			g.conns.follow(own, state)
 		}
 	}
 	s.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		if own, ok := c.(*conn); ok && own.spare {
+		if own, ok := ownConn(c); ok && own.spare {
 			return context.WithValue(ctx, spareKey{}, true)
 		}
 		return ctx
 	}
 	return &boundListener{l, &g.conns}
+}
+
+// ownConn finds the connection that Accept returned, also below TLS.
+func ownConn(c net.Conn) (own *conn, ok bool) {
+	if upper, isTLS := c.(*tls.Conn); isTLS {
+		c = upper.NetConn()
+	}
+	own, ok = c.(*conn)
+	return own, ok
 }
 
 // spareKey marks the context of requests on connections beyond the limit.
