@@ -8,6 +8,7 @@ import (
 
 func newServeCommand(app *cli) *cobra.Command {
 	var cfg nodeConfig
+	var checkOnly bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a registry node",
@@ -23,13 +24,20 @@ entries with one get there within a second. After a restart all of them are back
 leases begin anew. Without it everything is in memory only. A node whose data directory
 is damaged says so and does not start; with --resync it takes everything from the others.
 
+With --config the settings come from a YAML file whose keys are the flags, with _ for -;
+flags and the environment win over it. --check-config says whether all is well with them,
+and "registry config" which value each has and why.
+
 With --lbsync the node also does what "registry lbsync" does, for balancers on the same
 machine. It follows itself unless the file names endpoints, its figures join the node's
 /metrics, and SIGHUP reads the file again.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.validate(); err != nil {
-				return &usageError{cmd: cmd, err: err}
+				return &usageError{cmd: cmd, err: app.origins.locate(err)}
+			}
+			if checkOnly {
+				return app.reportCheck(cfg.check(app.log))
 			}
 			if cfg.lbsync != "" {
 				reload, stop := hangups()
@@ -43,7 +51,9 @@ machine. It follows itself unless the file names endpoints, its figures join the
 			return n.Run(cmd.Context())
 		},
 	}
+	addConfigFile(cmd)
 	flags := cmd.Flags()
+	flags.BoolVar(&checkOnly, "check-config", false, "only check flags, environment and all files that they name, and end")
 	flags.StringVar(&cfg.name, "name", "", "name of the node, unique in the cluster (default the host's name)")
 	flags.StringVar(&cfg.dataDir, "data-dir", "", "directory for what survives a restart (default none: all is in memory only)")
 	flags.BoolVar(&cfg.resync, "resync", false, "set aside what is in the data directory and take everything from the other nodes")
