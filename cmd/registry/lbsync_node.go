@@ -25,6 +25,7 @@ func (n *node) openLbsync(ctx context.Context, version string) (err error) {
 		config:  []lbsync.ConfigOption{lbsync.DefaultEndpoints(n.ownURL())},
 		version: version,
 		log:     n.log,
+		notify:  n.cfg.notify,
 	})
 	return err
 }

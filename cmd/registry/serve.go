@@ -44,6 +44,7 @@ machine. It follows itself unless the file names endpoints, its figures join the
 				defer stop()
 				cfg.reload = reload
 			}
+			cfg.notify = newNotifier(app.lookup, app.log)
 			n, err := newNode(cmd.Context(), cfg, app.build.Version, app.log)
 			if err != nil {
 				return err
