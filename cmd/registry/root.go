@@ -91,7 +91,7 @@ A flag on the command line wins. Those of serve can be in a file, too: see "regi
 		newRmCommand(app),
 		newWatchCommand(app),
 	)
-	root.AddCommand(newVersionCommand(app), newConfigCommand(app))
+	root.AddCommand(newVersionCommand(app), newConfigCommand(app), newManCommand(app))
 	for _, c := range root.Commands() {
 		if c.ValidArgsFunction == nil {
 			c.ValidArgsFunction = cobra.NoFileCompletions // Shells would offer files where no argument is wanted.
