@@ -42,7 +42,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz release try-deb install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -112,9 +112,15 @@ mutants: ## Break the replication in many ways, one at a time, and see that the 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)
 
+release: ## Make binaries, Debian and RPM packages and checksums in dist: make release VERSION=v1.2.3.
+	@.ci/release $(VERSION)
+
+try-deb: ## Install, start, upgrade, remove and purge the Debian package in a booted Debian of its own; needs root.
+	@.ci/try-deb
+
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
 	@$(GOLANGCI) version
 
 clean: ## Remove what these targets have built.
-	rm -rf bin .cache
+	rm -rf bin dist .cache
