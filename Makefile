@@ -48,7 +48,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz release try-deb install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -119,6 +119,12 @@ mutants: ## Break the replication in many ways, one at a time, and see that the 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)
 
+release: ## Make binaries, Debian and RPM packages and checksums in dist: make release VERSION=v1.2.3.
+	@.ci/release $(VERSION)
+
+try-deb: ## Install, start, upgrade, remove and purge the Debian package in a booted Debian of its own; needs root.
+	@.ci/try-deb
+
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
 	@$(GOLANGCI) version
@@ -135,4 +141,4 @@ chart-tools: .cache/helm-$(HELM_VERSION)/helm
 	@CGO_ENABLED=0 GOFLAGS= GOBIN=$(CURDIR)/$(@D) $(GO) install -ldflags="-s -w" helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 
 clean: ## Remove what these targets have built.
-	rm -rf bin .cache
+	rm -rf bin dist .cache

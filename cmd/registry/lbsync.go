@@ -104,10 +104,14 @@ func (f *lbsyncFlags) run(ctx context.Context, app *cli) error {
 func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
 	reload, stop := hangups()
 	defer stop()
-	s, err := newSupervisor(ctx, supervisorOptions{path: f.config, config: f.overrides(), version: app.build.Version, log: app.log})
+	notify := newNotifier(app.lookup, app.log)
+	s, err := newSupervisor(ctx, supervisorOptions{
+		path: f.config, config: f.overrides(), version: app.build.Version, log: app.log, notify: notify, pulse: notify.C(),
+	})
 	if err != nil {
 		return err
 	}
+	context.AfterFunc(ctx, notify.stopping)
 	return s.Run(ctx, reload)
 }
 

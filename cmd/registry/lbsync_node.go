@@ -28,6 +28,7 @@ func (n *node) openLbsync(ctx context.Context, version string) (err error) {
 		source:  n.innerSource(),
 		version: version,
 		log:     n.log,
+		notify:  n.cfg.notify,
 	})
 	return err
 }

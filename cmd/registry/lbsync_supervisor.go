@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"sync"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
@@ -24,6 +25,8 @@ type supervisorOptions struct {
 	source  func(*lbsync.Config) (lbsync.Source, error) // nil: what the configuration says
 	version string                                      // of the program, for its metrics
 	log     *slog.Logger
+	notify  *notifier        // of systemd, nil for nobody
+	pulse   <-chan time.Time // when to tell it; nil when somebody else does
 }
 
 // A supervisor runs lbsync in this process and, when it is told to, exchanges it for one with lbsync.yaml and the
@@ -163,13 +166,18 @@ func (s *supervisor) runCurrent(ctx context.Context, reload <-chan os.Signal) (n
 	defer stop()
 	ended := make(chan error, 1)
 	go func() { ended <- s.Syncer().Run(running) }()
+	began := time.Now()
 	for {
 		select {
 		case err := <-ended:
 			return lbsyncInstance{}, err
+		case <-s.pulse:
+			s.tell(began)
 		case <-reload:
-			next, err := s.load(&keptTemplates{log: s.log})
-			s.note(next, err)
+			s.notify.reload(func() {
+				next, err = s.load(&keptTemplates{log: s.log})
+				s.note(next, err)
+			})
 			if err != nil {
 				continue
 			}

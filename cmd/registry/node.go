@@ -40,6 +40,7 @@ type nodeConfig struct {
 	gossip        gossipConfig
 	lbsync        string           // path of lbsync.yaml, "" for none
 	reload        <-chan os.Signal // each one has lbsync.yaml read again; nil for never
+	notify        *notifier        // of systemd, nil for nobody
 }
 
 // validate refuses what would only show later, at the clients.
@@ -217,6 +218,8 @@ func (n *node) Run(ctx context.Context) error {
 	group.Go(func() error { n.data.run(background, n.store); return nil })
 	group.Go(func() error { n.awaitSync(background); return nil })
 	group.Go(func() error { n.tls.run(background); return nil })
+	group.Go(func() error { n.cfg.notify.run(background, n.vitals); return nil })
+	context.AfterFunc(ctx, n.cfg.notify.stopping)
 	if n.debug != nil {
 		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}
@@ -260,6 +263,7 @@ func (n *node) awaitSync(ctx context.Context) {
 	}
 	n.store.Synced()
 	n.data.endResync(ctx, n.store)
+	n.cfg.notify.setReady()
 }
 
 // tagOf gives a node's indexes the tag that they begin with. Where two nodes have the same,

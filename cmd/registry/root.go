@@ -27,6 +27,8 @@ type cli struct {
 	// log writes to stderr as the flags say. It is set before a subcommand runs.
 	log   *slog.Logger
 	build build
+	// origins says where the flags of the subcommand are from. It is set before that runs.
+	origins origins
 }
 
 // run is the whole program: it runs a subcommand until it is done or ctx ends, and returns the exit code.
@@ -70,7 +72,7 @@ func newRootCommand(app *cli) *cobra.Command {
 renew it by heartbeats, and load balancers follow.
 
 Every flag can also come from the environment: --data-dir from ROLLCALL_DATA_DIR.
-A flag on the command line wins.`,
+A flag on the command line wins. Those of serve can be in a file, too: see "registry config".`,
 		SilenceErrors:     true,
 		SilenceUsage:      true,
 		Args:              unknownCommand,
@@ -96,7 +98,7 @@ A flag on the command line wins.`,
 		newRmCommand(app),
 		newWatchCommand(app),
 	)
-	root.AddCommand(newHealthcheckCommand(app), newVersionCommand(app))
+	root.AddCommand(newHealthcheckCommand(app), newVersionCommand(app), newConfigCommand(app), newManCommand(app))
 	for _, c := range root.Commands() {
 		if c.ValidArgsFunction == nil {
 			c.ValidArgsFunction = cobra.NoFileCompletions // Shells would offer files where no argument is wanted.
@@ -112,15 +114,15 @@ func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
 	}
 }
 
-// prepare completes the flags from the environment and makes the logger. It runs before each subcommand; one with a
+// prepare completes the flags from the environment and the file, and makes the logger. It runs before each subcommand; one with a
 // PersistentPreRunE of its own has to call it.
 func (app *cli) prepare(cmd *cobra.Command) error {
-	if err := flagsFromEnv(cmd, app.lookup); err != nil {
+	if err := app.complete(cmd); err != nil {
 		return err
 	}
 	log, err := app.logging.logger(app.stderr)
 	if err != nil {
-		return &usageError{cmd: cmd, err: err}
+		return &usageError{cmd: cmd, err: app.origins.locate(err)}
 	}
 	app.log = log
 	return nil

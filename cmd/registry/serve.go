@@ -8,6 +8,7 @@ import (
 
 func newServeCommand(app *cli) *cobra.Command {
 	var cfg nodeConfig
+	var checkOnly bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run a registry node",
@@ -23,6 +24,10 @@ entries with one get there within a second. After a restart all of them are back
 leases begin anew. Without it everything is in memory only. A node whose data directory
 is damaged says so and does not start; with --resync it takes everything from the others.
 
+With --config the settings come from a YAML file whose keys are the flags, with _ for -;
+flags and the environment win over it. --check-config says whether all is well with them,
+and "registry config" which value each has and why.
+
 With --lbsync the node also does what "registry lbsync" does, for balancers on the same
 machine. It follows itself unless the file names endpoints, its figures join the node's
 /metrics, and SIGHUP reads the file again.
@@ -32,7 +37,10 @@ plain HTTP. Gossip is encrypted apart from that, see --gossip-key-file.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.validate(); err != nil {
-				return &usageError{cmd: cmd, err: err}
+				return &usageError{cmd: cmd, err: app.origins.locate(err)}
+			}
+			if checkOnly {
+				return app.reportCheck(cfg.check(app.log))
 			}
 			if cfg.lbsync != "" {
 				reload, stop := hangups()
@@ -44,6 +52,7 @@ plain HTTP. Gossip is encrypted apart from that, see --gossip-key-file.`,
 				defer stop()
 				cfg.tls.reload = reload
 			}
+			cfg.notify = newNotifier(app.lookup, app.log)
 			n, err := newNode(cmd.Context(), cfg, app.build.Version, app.log)
 			if err != nil {
 				return err
@@ -51,7 +60,9 @@ plain HTTP. Gossip is encrypted apart from that, see --gossip-key-file.`,
 			return n.Run(cmd.Context())
 		},
 	}
+	addConfigFile(cmd)
 	flags := cmd.Flags()
+	flags.BoolVar(&checkOnly, "check-config", false, "only check flags, environment and all files that they name, and end")
 	flags.StringVar(&cfg.name, "name", "", "name of the node, unique in the cluster (default the host's name)")
 	flags.StringVar(&cfg.dataDir, "data-dir", "", "directory for what survives a restart (default none: all is in memory only)")
 	flags.BoolVar(&cfg.resync, "resync", false, "set aside what is in the data directory and take everything from the other nodes")

@@ -92,11 +92,11 @@ func settingsOf(t *testing.T) []setting {
 	}
 }
 
-// Every flag does what it says, and as well from the environment. For those that need more
+// Every flag does what it says, and as well from the environment and from the file. For those that need more
 // than one node see cluster_test.go.
 func TestServeFlags(t *testing.T) {
 	t.Parallel()
-	for _, from := range []string{"flag", "environment"} {
+	for _, from := range []string{fromFlag, fromEnvironment, fromFile} {
 		for _, s := range append(settingsOf(t), limitSettings()...) {
 			t.Run(s.flag+" by "+from, func(t *testing.T) {
 				t.Parallel()
@@ -107,10 +107,13 @@ func TestServeFlags(t *testing.T) {
 				if s.flag == "join" {
 					args = append(args, "--gossip-listen=127.0.0.1:0")
 				}
-				if from == "flag" {
+				switch from {
+				case fromFlag:
 					args = append(args, "--"+s.flag+"="+s.value)
-				} else {
+				case fromEnvironment:
 					vars = append(vars, envName(s.flag)+"="+s.value)
+				default:
+					args = append(args, "--config", writeConfig(t, yamlKey(s.flag)+": "+quoted(s.value)+"\n"))
 				}
 				s.check(t, startProcess(t, vars, args...).base)
 			})

@@ -56,8 +56,8 @@ type soak struct {
 
 // sample is what a node shows of its own size.
 type sample struct {
-	at                           time.Time
-	heap, goroutines, files, rss float64
+	at                                              time.Time
+	heap, goroutines, files, rss, history, removals float64
 }
 
 func newSoak(t *testing.T, size int) *soak {
@@ -247,6 +247,7 @@ func (s *soak) sample(ctx context.Context) {
 			s.mu.Lock()
 			s.samples = append(s.samples, sample{
 				time.Now(), figure("go_memstats_heap_alloc_bytes"), figure("go_goroutines"), figure("process_open_fds"), figure("process_resident_memory_bytes"),
+				figure("rollcall_history_bytes"), figure("rollcall_replication_removals"),
 			})
 			s.mu.Unlock()
 		}
@@ -272,6 +273,8 @@ func (s *soak) report() {
 		of   func(sample) float64
 	}{
 		{"heap, MiB", 1 << 20, func(s sample) float64 { return s.heap }},
+		{"of it history, MiB", 1 << 20, func(s sample) float64 { return s.history }},
+		{"removals remembered", 1, func(s sample) float64 { return s.removals }},
 		{"resident, MiB", 1 << 20, func(s sample) float64 { return s.rss }},
 		{"goroutines", 1, func(s sample) float64 { return s.goroutines }},
 		{"open files", 1, func(s sample) float64 { return s.files }},

@@ -4,23 +4,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
 	"rollcall/lbsync/lbtest"
 )
 
-const lbsyncUnit = "../../docs/systemd/rollcall-lbsync.service"
+const (
+	lbsyncUnit    = "../../docs/systemd/rollcall-lbsync.service"
+	nodeUnit      = "../../docs/systemd/rollcall-registry.service"
+	nodeSettings  = "../../docs/systemd/registry.yaml"
+	unitsProgram  = "/usr/bin/registry"
+	lbsyncExample = "../../docs/examples/lbsync.yaml"
+)
+
+// units are those of this repository, with what systemd-analyze may find at most: ten times the exposure, from 0 to 100.
+var units = map[string]string{lbsyncUnit: "28", nodeUnit: "13"}
 
 // unitSettings returns the values of a setting in a unit.
 func unitSettings(t *testing.T, path, name string) []string {
 	t.Helper()
-	text, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var values []string
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(readFile(t, path)) {
 		if value, ok := strings.CutPrefix(strings.TrimSpace(line), name+"="); ok {
 			values = append(values, value)
 		}
@@ -28,49 +34,99 @@ func unitSettings(t *testing.T, path, name string) []string {
 	return values
 }
 
-// The unit calls the command with flags that it has, and keeps the state where the example does.
-func TestUnitFitsTheCommand(t *testing.T) {
-	start := unitSettings(t, lbsyncUnit, "ExecStart")
-	if len(start) != 1 {
-		t.Fatalf("ExecStart: %q", start)
-	}
-	args := strings.Fields(start[0])
-	cmd, rest, err := newRootCommand(&cli{}).Find(args[1:])
-	if err != nil || cmd.Name() != "lbsync" {
-		t.Fatalf("%q: %v", start, err)
-	}
-	if err := cmd.ParseFlags(rest); err != nil {
-		t.Error(err)
-	}
-	if got := cmd.Flags().Args(); len(got) != 0 {
-		t.Errorf("arguments %q", got)
-	}
-	example, err := os.ReadFile("../../docs/examples/lbsync.yaml")
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if state := unitSettings(t, lbsyncUnit, "StateDirectory"); len(state) != 1 || !strings.Contains(string(example), "state_dir: /var/lib/"+state[0]+"\n") {
-		t.Errorf("StateDirectory: %q", state)
+	return string(text)
+}
+
+// The units call the command with flags that it has, and are told by it how it fares.
+func TestUnitsFitTheCommand(t *testing.T) {
+	for unit := range units {
+		start := unitSettings(t, unit, "ExecStart")
+		if len(start) != 1 {
+			t.Fatalf("ExecStart: %q", start)
+		}
+		args := strings.Fields(start[0])
+		cmd, rest, err := newRootCommand(&cli{}).Find(args[1:])
+		if err != nil || cmd.Name() != "lbsync" && cmd.Name() != "serve" || args[0] != unitsProgram {
+			t.Fatalf("%q: %v", start, err)
+		}
+		if err := cmd.ParseFlags(rest); err != nil {
+			t.Error(err)
+		}
+		if got := cmd.Flags().Args(); len(got) != 0 {
+			t.Errorf("arguments %q", got)
+		}
+		if kind := unitSettings(t, unit, "Type"); len(kind) != 1 || kind[0] != "notify" {
+			t.Errorf("%s has the type %q", unit, kind)
+		}
 	}
 }
 
-// systemd finds nothing to say about the unit.
-func TestUnitIsValid(t *testing.T) {
+// What the units keep is where the settings that come with them say.
+func TestUnitsKeepTheState(t *testing.T) {
+	for unit, file := range map[string]string{lbsyncUnit: lbsyncExample, nodeUnit: nodeSettings} {
+		key := map[string]string{lbsyncUnit: "state_dir", nodeUnit: "data_dir"}[unit]
+		state := unitSettings(t, unit, "StateDirectory")
+		if len(state) != 1 || !strings.Contains(readFile(t, file), "\n"+key+": /var/lib/"+state[0]+"\n") {
+			t.Errorf("%s: StateDirectory is %q", unit, state)
+		}
+	}
+}
+
+// The settings that come with the package are good, also those that are commented out.
+func TestPackagedSettings(t *testing.T) {
+	text := readFile(t, nodeSettings)
+	all := strings.Replace(text, "\nlisten: 127.0.0.1:4001\n", "\n", 1)
+	all = regexp.MustCompile(`(?m)^# (listen|advertise|name|gossip_listen|join):`).ReplaceAllString(all, "$1:")
+	for _, text := range []string{text, all} {
+		got := runCommand(t.Context(), testEnv([]string{"serve", "--check-config", "--config", writeConfig(t, text)}))
+		if got.code != 0 {
+			t.Errorf("%s\n%s", got.stderr, text)
+		}
+	}
+	if !strings.Contains(all, "\njoin: [") || !strings.Contains(all, "\nlisten: 0.0.0.0:4001") {
+		t.Errorf("the settings are not those of this test:\n%s", all)
+	}
+}
+
+// copyUnit returns a copy of a unit that calls this program: that of the unit may not be installed.
+func copyUnit(t *testing.T, path string) string {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	unit := filepath.Join(t.TempDir(), filepath.Base(path))
+	if err := os.WriteFile(unit, []byte(strings.ReplaceAll(readFile(t, path), unitsProgram, program)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return unit
+}
+
+// systemd finds nothing to say about the units.
+func TestUnitsAreValid(t *testing.T) {
 	analyze := lbtest.Program(t, "systemd-analyze")
-	text, err := os.ReadFile(lbsyncUnit)
-	if err != nil {
-		t.Fatal(err)
+	for path := range units {
+		unit := copyUnit(t, path)
+		out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput()
+		if err != nil || strings.Contains(string(out), filepath.Base(unit)) {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
-	program, err := os.Executable() // The unit's may not be installed.
-	if err != nil {
-		t.Fatal(err)
-	}
-	unit := filepath.Join(t.TempDir(), filepath.Base(lbsyncUnit))
-	if err := os.WriteFile(unit, []byte(strings.ReplaceAll(string(text), "/usr/local/bin/registry", program)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	out, err := exec.CommandContext(t.Context(), analyze, "verify", "--man=no", unit).CombinedOutput()
-	if err != nil || strings.Contains(string(out), filepath.Base(unit)) {
-		t.Errorf("%v\n%s", err, out)
+}
+
+// The services are allowed little more than they need.
+func TestUnitsAreHardened(t *testing.T) {
+	analyze := lbtest.Program(t, "systemd-analyze")
+	for path, most := range units {
+		out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=yes", "--no-pager", "--threshold="+most, copyUnit(t, path)).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: more exposed than %s: %v\n%s", path, most, err, out)
+		}
 	}
 }
