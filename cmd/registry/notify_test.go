@@ -27,7 +27,7 @@ type fakeSystemd struct {
 
 func newFakeSystemd(t *testing.T) *fakeSystemd {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "notify") // The path of a socket must be short.
+	dir, err := os.MkdirTemp("", "notify") //nolint:usetesting // the path of a socket must be short
 	if err != nil {
 		t.Fatal(err)
 	}
