@@ -30,12 +30,15 @@ func everything(t *testing.T) *prometheus.Registry {
 	requests := NewHTTP()
 	h := requests.Wrap("/v2/keys/*", http.NotFoundHandler())
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
+	etcd := NewEtcd(registry.New(registry.Options{}).Stats)
+	etcd.Wrap("/v2/keys/*", http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
 	data := NewDisk()
 	data.Watch(func() disk.Stats { return disk.Stats{} })
 	return NewRegistry("v1", requests, data,
 		NewRegistryCollector(registry.New(registry.Options{}).Stats),
 		NewLimitsCollector(registry.New(registry.Options{}).Stats, httpapi.NewGuard(httpapi.GuardOptions{}).Stats),
 		NewGossipCollector(gossipStats),
+		etcd,
 		NewLbsyncCollector(lbsyncStats),
 		NewLbsyncReloadsCollector(func() LbsyncReloads { return LbsyncReloads{} }))
 }
@@ -199,7 +202,7 @@ func TestDocumentListsEverySeries(t *testing.T) {
 	}
 	var exposed []string
 	for _, f := range families {
-		if strings.HasPrefix(f.GetName(), "rollcall_") {
+		if !strings.HasPrefix(f.GetName(), "go_") && !strings.HasPrefix(f.GetName(), "process_") && !strings.HasPrefix(f.GetName(), "promhttp_") {
 			exposed = append(exposed, f.GetName())
 		}
 	}
@@ -208,7 +211,7 @@ func TestDocumentListsEverySeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(rollcall_[a-z_]+)").FindAllSubmatch(text, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `((?:rollcall|etcd)_[a-z_]+)").FindAllSubmatch(text, -1) {
 		documented = append(documented, string(row[1]))
 	}
 	slices.Sort(exposed)
