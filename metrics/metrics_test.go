@@ -59,7 +59,8 @@ func gossipStats() gossip.Stats {
 		LastContact: time.Unix(1700000000, 5e8), Health: 2, KeyFailures: 12, HandoffDrops: 100, Rejected: 13, JoinFailures: 14,
 		Peers: []gossip.PeerStats{
 			{Name: "a", RoundTrip: 3 * time.Millisecond, Age: 2 * time.Second},
-			{Name: "b\xff", RoundTrip: time.Millisecond, Age: 5 * time.Second}, {Name: "new", Age: time.Second},
+			{Name: "b\xff", RoundTrip: time.Millisecond, Age: 5 * time.Second},
+			{Name: "new", Age: time.Second},
 		},
 	}
 }

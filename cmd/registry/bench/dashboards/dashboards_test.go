@@ -99,8 +99,15 @@ func TestAxis(t *testing.T) {
 		value      float64
 		unit, want string
 	}{
-		{0, "s", "0 s"}, {0.0025, "s", "2.5 ms"}, {12, "s", "12 s"}, {3 << 20, "bytes", "3 MiB"}, {0.25, "percentunit", "25%"},
-		{1200, "short", "1.2 k"}, {4, "short", "4"}, {0.5, "ops", "0.5/s"}, {2500, "Bps", "2.5 kB/s"},
+		{0, "s", "0 s"},
+		{0.0025, "s", "2.5 ms"},
+		{12, "s", "12 s"},
+		{3 << 20, "bytes", "3 MiB"},
+		{0.25, "percentunit", "25%"},
+		{1200, "short", "1.2 k"},
+		{4, "short", "4"},
+		{0.5, "ops", "0.5/s"},
+		{2500, "Bps", "2.5 kB/s"},
 	} {
 		if got := axisText(c.value, c.unit); got != c.want {
 			t.Errorf("%v in %s is %q, want %q", c.value, c.unit, got, c.want)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -128,7 +129,7 @@ func (r *rig) readers(ctx context.Context) {
 // clients are people and programs that change keys without a TTL, some in vain.
 func (r *rig) clients(ctx context.Context) {
 	every(ctx, 700*time.Millisecond, func(round int) {
-		r.ask(ctx, round, http.MethodPut, "/v2/keys/settings/s"+fmt.Sprint(round%5), url.Values{"value": {fmt.Sprint(round)}})
+		r.ask(ctx, round, http.MethodPut, "/v2/keys/settings/s"+strconv.Itoa(round%5), url.Values{"value": {strconv.Itoa(round)}})
 		switch round % 6 {
 		case 0:
 			r.ask(ctx, round, http.MethodPut, "/v2/keys/settings/s0?prevValue=never", url.Values{"value": {"x"}})

@@ -50,13 +50,11 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	if o.lasts < minute {
+	if o.lasts < time.Minute {
 		return o, fmt.Errorf("-for %v: a minute at least", o.lasts)
 	}
 	return o, kit.Find("make dashboards", &o.registry, &o.haproxy, &o.prometheus)
 }
-
-const minute = time.Minute
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	o, err := parseOptions(args, stderr)

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -234,8 +235,8 @@ func targets(name, addr string) string {
 
 // close stops all, the latest first, and removes what they have left.
 func (r *rig) close() {
-	for i := len(r.processes) - 1; i >= 0; i-- {
-		r.processes[i].stop(syscall.SIGTERM)
+	for _, p := range slices.Backward(r.processes) {
+		p.stop(syscall.SIGTERM)
 	}
 	_ = os.RemoveAll(r.dir) // It is in a directory for such things.
 }
