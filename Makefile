@@ -27,6 +27,7 @@ SOAK ?= 10m
 BENCHFLAGS        ?=
 CLUSTERBENCHFLAGS ?=
 LBSYNCBENCHFLAGS  ?=
+DASHBOARDSFLAGS   ?=
 
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI := $(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
@@ -48,7 +49,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync sim kills soak mutants fuzz release try-deb install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync dashboards sim kills soak mutants fuzz release try-deb install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -102,6 +103,10 @@ bench-lbsync: build ## Measure lbsync with real balancers under load, beside con
 	@.ci/install-tools $(LBSYNC_TOOLS)
 	@$(GO) build -trimpath -o bin/lbsync-bench ./cmd/registry/bench/lbsync
 	@bin/lbsync-bench -registry bin/registry $(LBSYNCBENCHFLAGS)
+
+dashboards: build ## Run a cluster with a Prometheus, see that every panel has data, and draw docs/dashboards.svg.
+	@.ci/install-tools promtool haproxy
+	@$(GO) run ./cmd/registry/bench/dashboards $(DASHBOARDSFLAGS)
 
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
 	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \

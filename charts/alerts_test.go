@@ -118,6 +118,7 @@ func unknownSeries(t *testing.T, expr string) []string {
 	for _, name := range builtIn {
 		labels[name] = nil
 	}
+	labels["go_gc_duration_seconds"] = []string{"quantile"}
 	var problems []string
 	for _, found := range seriesInText.FindAllStringSubmatch(expr, -1) {
 		known, ok := labels[found[1]]
@@ -169,6 +170,8 @@ var healthy = map[string]string{
 	`rollcall_replication_records_refused_total{job="rollcall",instance="a"}`:                                                 "0x140",
 	`rollcall_replication_mismatches_total{job="rollcall",instance="a"}`:                                                      "0x140",
 	`rollcall_replication_removals{job="rollcall",instance="a"}`:                                                              "1000x140",
+	`rollcall_gossip_peer_round_trip_seconds{job="rollcall",instance="a",peer="b"}`:                                           "0.003x140",
+	`rollcall_gossip_peer_exchange_age_seconds{job="rollcall",instance="a",peer="b"}`:                                         "4x140",
 	`rollcall_renewals_pending{job="rollcall",instance="a"}`:                                                                  "0 2 0 3 0 0x175",
 	`rollcall_leases_orphaned{job="rollcall",instance="a"}`:                                                                   "0x140",
 	`rollcall_clock_ahead_seconds{job="rollcall",instance="a"}`:                                                               "0.02x140",
@@ -225,6 +228,9 @@ var scenarios = []scenario{
 	{"nodes differ at each scrape but one", map[string]string{`rollcall_entries{job="rollcall",instance="b"}`: "98 98 98 100 98 98 98 100 98 98 98 100 98 98 98 100 98 98 98 100 98x100"}, 9, nil},
 	{"nothing is heard of other nodes", map[string]string{`last_contact`: "720x120"}, 4, []string{"RollcallReplicationSilent"}},
 	{"a node alone never heard of another", map[string]string{`last_contact`: "0x120"}, 10, nil},
+	{"a peer answers slowly", map[string]string{`peer_round_trip`: "3x120"}, 4, []string{"RollcallReplicationLags"}},
+	{"a peer answers slowly once", map[string]string{`peer_round_trip`: "3 3 0.003x120"}, 4, nil},
+	{"a peer does not answer", map[string]string{`peer_exchange_age`: "4+30x120"}, 9, []string{"RollcallReplicationLags"}},
 	{"heartbeats wait for their owner", map[string]string{`renewals_pending`: "50x120"}, 6, []string{"RollcallForwardedHeartbeatsPending"}},
 	{"a peak of forwarded heartbeats", map[string]string{`renewals_pending`: "50 50 0 50 50 0 50 50 0 50 50 0 0x120"}, 6, nil},
 	{"records are refused", map[string]string{`records_refused`: "0 2x120"}, 3, []string{"RollcallReplicationFaults"}},

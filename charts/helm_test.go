@@ -305,14 +305,35 @@ func TestDashboards(t *testing.T) {
 		}
 		uids[uid] = file
 		exprs := expressions(fromFile)
-		if len(exprs) == 0 {
-			t.Errorf("%s asks for nothing", file)
+		if len(exprs) < 10 {
+			t.Errorf("%s asks for %d things only", file, len(exprs))
+		}
+		parsePromQL(t, exprs)
+		for _, v := range list(fromFile, "templating", "list") {
+			if query, ok := v["query"].(map[string]any); ok {
+				exprs = append(exprs, at[string](query, "query"))
+			}
 		}
 		for _, expr := range exprs {
 			for _, problem := range unknownSeries(t, expr) {
 				t.Errorf("%s: %s in %s", file, problem, expr)
 			}
 		}
+	}
+}
+
+// parsePromQL has promtool read expressions, with something in the place of variables.
+func parsePromQL(t *testing.T, exprs []string) {
+	t.Helper()
+	var rules strings.Builder
+	rules.WriteString("groups:\n  - name: dashboards\n    rules:\n")
+	for i, expr := range exprs {
+		fmt.Fprintf(&rules, "      - {record: 'panel:%d', expr: %q}\n", i, strings.ReplaceAll(expr, "$__rate_interval", "2m"))
+	}
+	path := filepath.Join(t.TempDir(), "rules.yaml")
+	writeFile(t, path, rules.String())
+	if out, err := promtool(t, "check", "rules", path); err != nil {
+		t.Errorf("%v: %s", err, out)
 	}
 }
 

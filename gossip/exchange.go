@@ -5,6 +5,7 @@ import "time"
 // exchange is a question that was sent and what has come of the answer.
 type exchange struct {
 	author uint64
+	asked  time.Time // when it was begun
 	last   time.Time // when something of it happened
 	parts  uint32    // that were applied
 	failed bool      // one could not be
@@ -64,6 +65,9 @@ func (r *repair) finishLocked(id uint64, x *exchange) {
 	if x.failed {
 		r.busy[x.author] = time.Now().Add(busyPause)
 		return
+	}
+	if p := r.node.peers.get(x.author); p != nil {
+		p.met(x.asked, time.Now())
 	}
 	if x.end.ready {
 		r.synced = true

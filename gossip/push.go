@@ -35,8 +35,10 @@ type peer struct {
 	gone   chan struct{} // closed when it is no live member any more
 	inbox  *inbox
 
-	mu    sync.Mutex
-	batch [][]byte // deltas of the relay to send on, the head first; replaced as a whole
+	mu        sync.Mutex
+	batch     [][]byte      // deltas of the relay to send on, the head first; replaced as a whole
+	askedAt   time.Time     // of the last question that was answered in full; of the peer's coming before the first
+	roundTrip time.Duration // until all of that answer was applied, 0 before the first
 
 	// Only the sending goroutine has what follows, once it has begun.
 	cursor []byte // what of our own the peer has, if nothing was lost
@@ -105,7 +107,23 @@ func newPeer(row entry, digest []byte) *peer {
 		inbox:  newInbox(),
 		cursor: digest,
 		direct: true,
+
+		askedAt: time.Now(),
 	}
+}
+
+// met notes that all of the peer's answer to a question has been applied: what it had when it was asked is here.
+func (p *peer) met(asked, now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.askedAt, p.roundTrip = asked, now.Sub(asked)
+}
+
+// stats returns how far behind the peer this node may be.
+func (p *peer) stats(now time.Time) PeerStats {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return PeerStats{Name: p.node.Name, RoundTrip: p.roundTrip, Age: now.Sub(p.askedAt)}
 }
 
 // offer gives the peer deltas to be sent on. It reports false if it has some still.

@@ -253,7 +253,7 @@ func (r *repair) ask(p *peer, kind frameKind) {
 	r.lastID++
 	id := r.lastID
 	r.asking[p.author] = true
-	r.open[id] = &exchange{author: p.author, last: now}
+	r.open[id] = &exchange{author: p.author, asked: now, last: now}
 	r.mu.Unlock()
 	r.node.crew.run(func(context.Context) {
 		err := r.node.send(p, kind, withID(id, r.node.state.Digest()))

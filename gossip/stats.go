@@ -51,6 +51,20 @@ type Stats struct {
 	Rejected uint64
 	// JoinFailures is the number of addresses that could not be joined.
 	JoinFailures uint64
+	// Peers are the other live members, sorted by name.
+	Peers []PeerStats
+}
+
+// PeerStats is how far behind a peer this node may be. Both times are of this node's monotonic clock alone: nothing
+// depends on how the clocks of the nodes are set.
+type PeerStats struct {
+	Name string
+	// RoundTrip is the time of the latest exchange that was complete: from the question, which holds this node's digest,
+	// until all that the peer had beyond it was applied here. 0 means that there was none.
+	RoundTrip time.Duration
+	// Age is the time since that question: all that the peer had so long ago is here. Before the first exchange it counts
+	// from when the peer was first seen alive.
+	Age time.Duration
 }
 
 // way counts messages in one direction.
@@ -102,6 +116,10 @@ func (n *Node) Stats() Stats {
 		HandoffDrops: n.lines.dropped.Load(),
 		Rejected:     n.lines.rejected.Load(),
 		JoinFailures: c.joinFailures.Load(),
+	}
+	now := time.Now()
+	for _, p := range n.peers.list() {
+		s.Peers = append(s.Peers, p.stats(now))
 	}
 	if at := c.lastContact.Load(); at != 0 {
 		s.LastContact = time.Unix(0, at)

@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"strings"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"rollcall/gossip"
@@ -12,6 +14,7 @@ type Gossip struct {
 	rows  []row[gossip.Stats]
 
 	members, wire, messages, messageBytes *prometheus.Desc
+	roundTrip, age                        *prometheus.Desc
 }
 
 // NewGossipCollector returns a collector that calls stats for each scrape.
@@ -32,6 +35,8 @@ func NewGossipCollector(stats func() gossip.Stats) *Gossip {
 		wire:         desc("wire_bytes_total", "Bytes of gossip, as packets (UDP) and in streams (TCP), with all overhead but the headers of IP.", "direction", "transport"),
 		messages:     desc("messages_total", "Messages of replication, by kind.", "direction", "kind"),
 		messageBytes: desc("message_bytes_total", "Bytes of these messages before encryption.", "direction", "kind"),
+		roundTrip:    desc("peer_round_trip_seconds", "Time of the latest complete exchange with a peer, from the question until all of the answer was applied.", "peer"),
+		age:          desc("peer_exchange_age_seconds", "Time since the question of that exchange: what the peer had so long ago is here.", "peer"),
 		rows: []row[gossip.Stats]{
 			gauge("health_score", "How far this node doubts itself: 0 is healthy, 7 is bad.",
 				func(s gossip.Stats) float64 { return float64(s.Health) }),
@@ -63,7 +68,7 @@ func NewGossipCollector(stats func() gossip.Stats) *Gossip {
 
 // Describe implements [prometheus.Collector].
 func (c *Gossip) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{c.members, c.wire, c.messages, c.messageBytes} {
+	for _, d := range []*prometheus.Desc{c.members, c.wire, c.messages, c.messageBytes, c.roundTrip, c.age} {
 		ch <- d
 	}
 	for _, r := range c.rows {
@@ -88,7 +93,23 @@ func (c *Gossip) Collect(ch chan<- prometheus.Metric) {
 			counter(c.messageBytes, t.Bytes[kind], kind)
 		}
 	}
+	for name, p := range peersByLabel(s.Peers) {
+		ch <- prometheus.MustNewConstMetric(c.age, prometheus.GaugeValue, p.Age.Seconds(), name)
+		if p.RoundTrip > 0 {
+			ch <- prometheus.MustNewConstMetric(c.roundTrip, prometheus.GaugeValue, p.RoundTrip.Seconds(), name)
+		}
+	}
 	for _, r := range c.rows {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s))
 	}
+}
+
+// peersByLabel makes labels of the peers' names, which other nodes have chosen. Where two are the same then, the later
+// one stands for both.
+func peersByLabel(peers []gossip.PeerStats) map[string]gossip.PeerStats {
+	byLabel := make(map[string]gossip.PeerStats, len(peers))
+	for _, p := range peers {
+		byLabel[strings.ToValidUTF8(p.Name, "?")] = p
+	}
+	return byLabel
 }

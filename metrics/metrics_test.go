@@ -30,6 +30,8 @@ func everything(t *testing.T) *prometheus.Registry {
 	requests := NewHTTP()
 	h := requests.Wrap("/v2/keys/*", http.NotFoundHandler())
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
+	etcd := NewEtcd(registry.New(registry.Options{}).Stats)
+	etcd.Wrap("/v2/keys/*", http.NotFoundHandler()).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/v2/keys/a", http.NoBody))
 	data := NewDisk()
 	data.Watch(func() disk.Stats { return disk.Stats{} })
 	return NewRegistry("v1", requests, data,
@@ -37,6 +39,7 @@ func everything(t *testing.T) *prometheus.Registry {
 		NewLimitsCollector(registry.New(registry.Options{}).Stats, httpapi.NewGuard(httpapi.GuardOptions{}).Stats),
 		NewGossipCollector(gossipStats),
 		NewTLSCollector(func() TLSStats { return TLSStats{} }),
+		etcd,
 		NewLbsyncCollector(lbsyncStats),
 		NewLbsyncReloadsCollector(func() LbsyncReloads { return LbsyncReloads{} }))
 }
@@ -55,6 +58,11 @@ func gossipStats() gossip.Stats {
 		},
 		SendFailures: 5, ApplyErrors: 6, Malformed: 7, Dropped: 8, BusyGiven: 9, BusyReceived: 10, Gaps: 11,
 		LastContact: time.Unix(1700000000, 5e8), Health: 2, KeyFailures: 12, HandoffDrops: 100, Rejected: 13, JoinFailures: 14,
+		Peers: []gossip.PeerStats{
+			{Name: "a", RoundTrip: 3 * time.Millisecond, Age: 2 * time.Second},
+			{Name: "b\xff", RoundTrip: time.Millisecond, Age: 5 * time.Second},
+			{Name: "new", Age: time.Second},
+		},
 	}
 }
 
@@ -109,6 +117,11 @@ rollcall_gossip_messages_total{direction="sent",kind="end"} 1
 rollcall_gossip_messages_total{direction="sent",kind="mail"} 0
 rollcall_gossip_messages_total{direction="sent",kind="push"} 3
 rollcall_gossip_messages_total{direction="sent",kind="repair"} 0
+rollcall_gossip_peer_exchange_age_seconds{peer="a"} 2
+rollcall_gossip_peer_exchange_age_seconds{peer="b?"} 5
+rollcall_gossip_peer_exchange_age_seconds{peer="new"} 1
+rollcall_gossip_peer_round_trip_seconds{peer="a"} 0.003
+rollcall_gossip_peer_round_trip_seconds{peer="b?"} 0.001
 rollcall_gossip_rejected_total 13
 rollcall_gossip_send_failures_total 5
 rollcall_gossip_wire_bytes_total{direction="received",transport="packets"} 1500
@@ -124,7 +137,7 @@ func TestGossipFiguresFromTheStart(t *testing.T) {
 	if got := gathered(t, c, "rollcall_gossip_last_contact_timestamp_seconds"); got != 0 {
 		t.Errorf("last contact %v without any", got)
 	}
-	if got, want := testutil.CollectAndCount(c), testutil.CollectAndCount(NewGossipCollector(gossipStats)); got != want {
+	if got, want := testutil.CollectAndCount(c), testutil.CollectAndCount(NewGossipCollector(gossipStats))-5; got != want { // without what there is for each peer
 		t.Errorf("%d series at the start, %d later", got, want)
 	}
 }
@@ -200,7 +213,7 @@ func TestDocumentListsEverySeries(t *testing.T) {
 	}
 	var exposed []string
 	for _, f := range families {
-		if strings.HasPrefix(f.GetName(), "rollcall_") {
+		if !strings.HasPrefix(f.GetName(), "go_") && !strings.HasPrefix(f.GetName(), "process_") && !strings.HasPrefix(f.GetName(), "promhttp_") {
 			exposed = append(exposed, f.GetName())
 		}
 	}
@@ -209,7 +222,7 @@ func TestDocumentListsEverySeries(t *testing.T) {
 		t.Fatal(err)
 	}
 	var documented []string
-	for _, row := range regexp.MustCompile("(?m)^\\| `(rollcall_[a-z_]+)").FindAllSubmatch(text, -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `((?:rollcall|etcd)_[a-z_]+)").FindAllSubmatch(text, -1) {
 		documented = append(documented, string(row[1]))
 	}
 	slices.Sort(exposed)

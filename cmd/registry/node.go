@@ -36,6 +36,7 @@ type nodeConfig struct {
 	limits        limitsConfig
 	tls           tlsConfig
 	renewalEvents bool
+	etcdMetrics   bool   // the names of etcd on /metrics, too
 	debugListen   string // HOST:PORT for pprof, "" for none
 	gossip        gossipConfig
 	lbsync        string           // path of lbsync.yaml, "" for none
@@ -177,6 +178,14 @@ func (n *node) newHandler(version string) http.Handler {
 	if n.tls != nil {
 		collectors = append(collectors, metrics.NewTLSCollector(n.tls.Stats))
 	}
+	instrument := requests.Wrap
+	if n.cfg.etcdMetrics {
+		etcd := metrics.NewEtcd(n.store.Stats)
+		collectors = append(collectors, etcd)
+		instrument = func(route string, next http.Handler) http.Handler {
+			return requests.Wrap(route, etcd.Wrap(route, next))
+		}
+	}
 	exposed := metrics.NewRegistry(version, collectors...)
 	alive := httpapi.Check{Name: "store", Fail: func() error {
 		n.store.Index() // hangs, and so fails the probe, if the mutex is stuck
@@ -195,7 +204,7 @@ func (n *node) newHandler(version string) http.Handler {
 			{Pattern: discoveryPath, Handler: discovery(n.store, n.synced)},
 		},
 		Guard:      n.guard,
-		Instrument: requests.Wrap,
+		Instrument: instrument,
 	}
 	if n.cluster != nil {
 		n.cluster.serve(&options)

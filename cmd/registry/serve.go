@@ -70,6 +70,7 @@ plain HTTP. Gossip is encrypted apart from that, see --gossip-key-file.`,
 	flags.StringSliceVar(&cfg.advertise, "advertise", nil, "URL[,URL] under which clients reach the node (default made from --listen; give it when that is 0.0.0.0)")
 	flags.BoolVar(&cfg.renewalEvents, "renewal-events", false, "make each heartbeat an event, to the letter as etcd; every one then wakes all watches")
 	flags.Int64Var(&cfg.maxBody, "max-body", httpapi.DefaultMaxBody, "largest request body in bytes")
+	flags.BoolVar(&cfg.etcdMetrics, "etcd-metrics", false, "show etcd's names on /metrics, too, for dashboards made for etcd")
 	flags.StringVar(&cfg.debugListen, "debug-listen", "", "HOST:PORT for profiles under /debug/pprof/ (default none)")
 	flags.StringVar(&cfg.lbsync, "lbsync", "", "path of an lbsync.yaml: keep HAProxy and nginx of this machine in step, too (default none)")
 	cfg.tls.register(flags)

@@ -47,6 +47,18 @@ func settingsOf(t *testing.T) []setting {
 			}
 		}},
 		{"max-body", "10", checkMaxBody},
+		{"etcd-metrics", "true", func(t *testing.T, base string) {
+			t.Helper()
+			if text := answer(t, "GET", base+"/metrics", ""); !strings.Contains(text, "\netcd_debugging_store_watchers 0\n") {
+				t.Error("etcd's names are not on /metrics")
+			}
+		}},
+		{"etcd-metrics", "false", func(t *testing.T, base string) {
+			t.Helper()
+			if text := answer(t, "GET", base+"/metrics", ""); strings.Contains(text, "etcd_") {
+				t.Error("etcd's names are on /metrics")
+			}
+		}},
 		{"renewal-events", "true", func(t *testing.T, base string) {
 			t.Helper()
 			wantFirstChange(t, base, "old")
