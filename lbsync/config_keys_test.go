@@ -204,9 +204,11 @@ func TestFaultsOfTheKeys(t *testing.T) {
 
 func TestTwoTargetsAtOnePlace(t *testing.T) {
 	_, targets, _ := strings.Cut(full, "haproxy:\n")
+	targets, last, _ := strings.Cut(targets, "tls:")
 	haproxy, nginx, _ := strings.Cut(targets, "nginx:\n")
 	second := strings.ReplaceAll(haproxy, ".cfg\n", "-2.cfg\n")
-	text := strings.Replace(full, "nginx:\n", second+"nginx:\n", 1) + strings.ReplaceAll(nginx, "web.conf", "web-2.conf")
+	text := strings.Replace(full, "nginx:\n", second+"nginx:\n", 1)
+	text = strings.TrimSuffix(text, "tls:"+last) + strings.ReplaceAll(nginx, "web.conf", "web-2.conf") + "tls:" + last
 	_, err := ParseConfig("f.yaml", []byte(text))
 	want := `f.yaml:44:21: /run/haproxy/admin.sock is used twice
 f.yaml:45:20: /run/haproxy/master.sock is used twice

@@ -80,6 +80,13 @@ func (m *memory) set(change func(*memory)) {
 	change(m)
 }
 
+// counts returns how many commits there were, and how many of them with a sync.
+func (m *memory) counts() (commits, synced int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.commits, m.synced
+}
+
 // attached returns a store that goes on from a journal, with Keep running until the test ends
 // or stop is called.
 func attached(t *testing.T, j Journal, o Options) (s *Store, stop func()) {
@@ -198,8 +205,8 @@ func TestWritesWaitForTheDisk(t *testing.T) {
 		}
 		close(j.held)
 		<-done
-		if j.synced != 1 {
-			t.Errorf("%d commits with a sync, want 1", j.synced)
+		if _, synced := j.counts(); synced != 1 {
+			t.Errorf("%d commits with a sync, want 1", synced)
 		}
 		again, _ := attached(t, j, Options{})
 		if got := value(t, again, "/creds"); got != "secret" {
@@ -225,21 +232,20 @@ func TestLeasesReachTheDiskInTime(t *testing.T) {
 		s, _ := attached(t, j, Options{})
 		put(t, s, "/hosts/a", putLeased("1", time.Minute))
 		time.Sleep(time.Second)
-		first := j.commits
-		if first != 1 || j.synced != 1 {
-			t.Errorf("%d commits, %d with a sync; want one, with a sync for the directory", first, j.synced)
+		if commits, synced := j.counts(); commits != 1 || synced != 1 {
+			t.Errorf("%d commits, %d with a sync; want one, with a sync for the directory", commits, synced)
 		}
 		put(t, s, "/hosts/b", putLeased("1", time.Minute))
 		time.Sleep(time.Second)
-		if j.commits != 2 || j.synced != 1 {
-			t.Errorf("%d commits, %d with a sync, after another lease; want 2 and 1", j.commits, j.synced)
+		if commits, synced := j.counts(); commits != 2 || synced != 1 {
+			t.Errorf("%d commits, %d with a sync, after another lease; want 2 and 1", commits, synced)
 		}
 		for range 10 {
 			put(t, s, "/hosts/b", putLeased("1", time.Minute))
 			time.Sleep(time.Second)
 		}
-		if j.commits != 2 {
-			t.Errorf("heartbeats made %d commits", j.commits-2)
+		if commits, _ := j.counts(); commits != 2 {
+			t.Errorf("heartbeats made %d commits", commits-2)
 		}
 		again, _ := attached(t, j, Options{})
 		if got := value(t, again, "/hosts/b"); got != "1" {
@@ -473,8 +479,8 @@ func TestDirectoryHeartbeatsAreNotKept(t *testing.T) {
 			put(t, s, "/pool", PutOptions{Dir: true, TTL: time.Minute, Exist: MustExist})
 		}
 		time.Sleep(time.Second)
-		if j.set(func(m *memory) {}); j.commits != 0 {
-			t.Errorf("%d commits", j.commits)
+		if commits, _ := j.counts(); commits != 0 {
+			t.Errorf("%d commits", commits)
 		}
 	})
 }

@@ -145,9 +145,10 @@ func TestResyncNeedsAPeer(t *testing.T) {
 	_, stop := runNode(t, cfg)
 	wantSoon(t, stop)
 	damage(t, cfg.dataDir)
-	cfg.resync, cfg.maxBody = true, 1
-	if err := cfg.validate(); err == nil || !strings.Contains(err.Error(), "--join") {
-		t.Errorf("a resync from nobody: %v", err)
+	cfg.resync = true
+	got := runCommand(t.Context(), testEnv([]string{"serve", anyPort, "--data-dir", cfg.dataDir, "--resync"}))
+	if got.code != exitFailure || !strings.Contains(got.stderr, "--resync: needs --data-dir and --join") {
+		t.Errorf("a resync from nobody: exit %d, %s", got.code, got.stderr)
 	}
 	cfg.gossip.join = []string{seed}
 	lonely, stop := runNode(t, cfg)

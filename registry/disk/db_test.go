@@ -107,7 +107,7 @@ func TestJournalComesBack(t *testing.T) {
 func TestKilledWriterLosesNothing(t *testing.T) {
 	dir := t.TempDir()
 	for range 20 {
-		acknowledged := killedWriter(t, dir, time.Duration(rand.IntN(150))*time.Millisecond)
+		acknowledged := killedWriter(t, dir, 0, time.Duration(rand.IntN(150))*time.Millisecond)
 		db := mustOpen(t, dir)
 		all, err := contents(db)
 		if err != nil {
@@ -125,9 +125,9 @@ func TestKilledWriterLosesNothing(t *testing.T) {
 	}
 }
 
-// killedWriter has a process write, kills it after a while, and returns what it has
-// acknowledged last.
-func killedWriter(t *testing.T, dir string, after time.Duration) (acknowledged int) {
+// killedWriter has a process write, kills it a while after it has acknowledged some commits,
+// and returns what it has acknowledged last.
+func killedWriter(t *testing.T, dir string, commits int, after time.Duration) (acknowledged int) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "JOURNAL_WRITER="+dir)
@@ -138,10 +138,15 @@ func killedWriter(t *testing.T, dir string, after time.Duration) (acknowledged i
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
-	defer timer.Stop()
 	lines := bufio.NewScanner(out)
-	for lines.Scan() {
+	for n := 0; ; n++ {
+		if n == commits {
+			timer := time.AfterFunc(after, func() { _ = cmd.Process.Kill() })
+			defer timer.Stop()
+		}
+		if !lines.Scan() {
+			break
+		}
 		n, err := strconv.Atoi(lines.Text())
 		if err != nil {
 			t.Error(lines.Text())
@@ -167,7 +172,7 @@ func filled(t *testing.T) (dir string, acknowledged int) {
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return dir, killedWriter(t, dir, 300*time.Millisecond)
+	return dir, killedWriter(t, dir, 200, 0)
 }
 
 // fileOf returns the newest file of a kind.

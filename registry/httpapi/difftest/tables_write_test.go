@@ -131,8 +131,8 @@ func writeScenarios() []Scenario {
 func compareScenarios() []Scenario {
 	return []Scenario{
 		{Name: "compare and swap", Facts: []int{14, 15}, Steps: []Step{
-			Put("/a", "value=one").As("a"), Put("/a?prevValue=two", "value=x"), Put("/a?prevIndex=99", "value=x"),
-			Put("/a?prevValue=two&prevIndex=99", "value=x"), Put("/a?prevValue=one&prevIndex=99", "value=x"),
+			Put("/a", "value=one").As("a"), Put("/a?prevValue=two", "value=x"), Put("/a?prevIndex=1", "value=x"),
+			Put("/a?prevValue=two&prevIndex=1", "value=x"), Put("/a?prevValue=one&prevIndex=1", "value=x"),
 			Put("/a?prevValue=two&prevIndex={a}", "value=x"), Put("/a?prevValue=one&prevIndex={a}", "value=two").As("b"),
 			Put("/a?prevIndex={a}", "value=x"), Put("/a?prevIndex={b}", "value=three"), Put("/a", "value=&prevValue=three"),
 			Put("/a?prevValue=x", "value=y"), Get("/a"), Put("/a?prevIndex=0", "value=z"), Put("/a?prevIndex=0&prevValue=z", "value=w"),
@@ -146,8 +146,8 @@ func compareScenarios() []Scenario {
 			Delete("/d?prevValue=1&dir=true"),
 		}},
 		{Name: "compare and delete", Facts: []int{15, 17}, Steps: []Step{
-			Put("/a", "value=one").As("a"), Delete("/a?prevValue=two"), Delete("/a?prevIndex=99"), Delete("/a?prevValue=two&prevIndex=99"),
-			Delete("/a?prevValue="), Delete("/a?prevIndex="), Delete("/a?prevIndex=x"), Delete("/a?prevValue=one&prevIndex=99"),
+			Put("/a", "value=one").As("a"), Delete("/a?prevValue=two"), Delete("/a?prevIndex=1"), Delete("/a?prevValue=two&prevIndex=1"),
+			Delete("/a?prevValue="), Delete("/a?prevIndex="), Delete("/a?prevIndex=x"), Delete("/a?prevValue=one&prevIndex=1"),
 			Delete("/a?prevValue=one&prevIndex={a}"), Get("/a"), Put("/a", "value=two").As("b"), Delete("/a?prevIndex={b}"),
 			Put("/a", "value=three&ttl=100"), Delete("/a?prevIndex=0"), Put("/e", "value="), Delete("/e?prevValue=x"),
 			Put("/e", "value=x"), Delete("/e?prevIndex=0&prevValue=x"),
