@@ -3,6 +3,9 @@ package charts_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -154,15 +157,15 @@ func replaced(words []string, pairs ...string) []string {
 }
 
 // startNode runs what the StatefulSet runs, with other addresses and directories. join stands in for the name of the
-// headless service, since there is no DNS here.
-func startNode(t *testing.T, all []object, name, client, gossip, join string) {
+// headless service, since there is no DNS here; more are further replacements in the arguments.
+func startNode(t *testing.T, all []object, name, client, gossip, join string, more ...string) {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(data, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	args := replaced(nodeArgs(all), "$(POD_NAME)", name, "$(POD_IP)", "127.0.0.1", "0.0.0.0", "127.0.0.1", "=/data", "="+data,
-		"127.0.0.1:6060", "127.0.0.1:0", ":4001", ":"+client, ":7946", ":"+gossip)
+	args := replaced(nodeArgs(all), append(more, "$(POD_NAME)", name, "$(POD_IP)", "127.0.0.1", "0.0.0.0", "127.0.0.1", "=/data", "="+data,
+		"127.0.0.1:6060", "127.0.0.1:0", ":4001", ":"+client, ":7946", ":"+gossip)...)
 	var kept []string
 	for _, a := range args {
 		if !strings.HasPrefix(a, "--join=") {
@@ -194,13 +197,12 @@ func nodeArgs(all []object) []string {
 	return nil
 }
 
-// The node has the flags that each value set gives it. Those for TLS are still to come.
+// The node has the flags that each value set gives it.
 func TestNodeHasTheFlags(t *testing.T) {
 	help, err := exec.CommandContext(t.Context(), registryProgram(t), "serve", "--help").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	coming := regexp.MustCompile(`^--tls-(cert|key|client-ca)$`)
 	for _, set := range valueSets(t) {
 		args := nodeArgs(objects(t, mustRender(t, set)))
 		if len(args) < 8 || args[0] != "serve" {
@@ -208,7 +210,7 @@ func TestNodeHasTheFlags(t *testing.T) {
 		}
 		for _, arg := range args[1:] {
 			flag, _, _ := strings.Cut(arg, "=")
-			if !regexp.MustCompile(`(?m)^ *`+flag+`\b`).Match(help) && !coming.MatchString(flag) {
+			if !regexp.MustCompile(`(?m)^ *` + flag + `\b`).Match(help) {
 				t.Errorf("%s: registry serve has no flag %s", set, flag)
 			}
 		}
@@ -279,29 +281,71 @@ func TestHelmTestRuns(t *testing.T) {
 	}
 }
 
-// The probes that the kubelet runs inside the container ask the right thing. The node has no TLS yet, so the URL is http.
-func TestExecProbesRun(t *testing.T) {
-	url := startOneNode(t, "default")
-	for _, o := range objects(t, mustRender(t, "tls")) {
+// With TLS and certificates of clients the probes get their answers without one, as does the step of helm test, and
+// nothing else does.
+func TestTLSRuns(t *testing.T) {
+	all := objects(t, mustRender(t, "tls"))
+	ports, dir := freePorts(t, 2), t.TempDir()
+	writeCertificate(t, dir)
+	write(t, filepath.Join(dir, "gossip.keys"), []byte("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"))
+	startNode(t, all, "node-0", ports[0], ports[1], "", "=/tls/", "="+dir+"/", "=/gossip/", "="+dir+"/", "[::]", "127.0.0.1")
+	url := "https://127.0.0.1:" + ports[0]
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
+	status := func(path string) (int, error) {
+		resp, err := client.Get(url + path)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	for _, o := range all {
 		if o.kind() != "StatefulSet" {
 			continue
 		}
 		c := list(o, "spec", "template", "spec", "containers")[0]
 		for _, kind := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
-			probe := replaced(words(at[map[string]any](c, kind, "exec"), "command"), "https://[::1]:4001", url)
-			if len(probe) < 4 || probe[0] != "/registry" {
-				t.Fatalf("%s: %q", kind, probe)
+			if scheme := at[string](c, kind, "httpGet", "scheme"); scheme != "HTTPS" {
+				t.Errorf("%s asks by %s", kind, scheme)
 			}
-			var args []string
-			for _, a := range probe[1:] {
-				if !strings.HasPrefix(a, "--tls-") {
-					args = append(args, a)
+			eventually(t, kind, func() error {
+				code, err := status(at[string](c, kind, "httpGet", "path"))
+				if err == nil && code != http.StatusOK {
+					err = errors.New(http.StatusText(code))
 				}
-			}
-			if out, err := exec.CommandContext(t.Context(), registryProgram(t), args...).CombinedOutput(); err != nil {
-				t.Errorf("%s: %v: %s", kind, err, out)
-			}
+				return err
+			})
 		}
+	}
+	if code, err := status("/v2/keys/"); code != http.StatusUnauthorized {
+		t.Errorf("keys without a certificate: %d, %v", code, err)
+	}
+	pod := find(t, all, "Pod", release+"-rollcall-test")
+	step := replaced(words(list(pod, "spec", "containers")[0], "args"), "https://"+release+"-rollcall:4001", url)
+	if out, err := exec.CommandContext(t.Context(), registryProgram(t), step...).CombinedOutput(); err != nil {
+		t.Errorf("helm test: %v: %s", err, out)
+	}
+}
+
+// writeCertificate makes tls.crt, tls.key and ca.crt in a directory, of one certificate.
+func writeCertificate(t *testing.T, dir string) {
+	t.Helper()
+	server := httptest.NewTLSServer(nil) // It has one.
+	server.Close()
+	pair := server.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
+	write(t, filepath.Join(dir, "tls.crt"), cert)
+	write(t, filepath.Join(dir, "ca.crt"), cert)
+	write(t, filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
 }
 

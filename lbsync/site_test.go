@@ -158,7 +158,7 @@ func (s *site) startNginx(t *testing.T) {
 
 // keeping returns a check that leaves a copy of each file in a directory, and then runs a command.
 func keeping(dir, file string, command ...string) lbsync.Command {
-	const script = `f=$(mktemp "$2/part.XXXXXXXX") && cp "$1" "$f" && mv "$f" "$2/kept.${f##*.}" || exit 1; shift 2; exec "$@"`
+	const script = `f=$(mktemp -p "$2") && cp "$1" "$f" && mv "$f" "$2/kept.${f##*.}" || exit 1; shift 2; exec "$@"`
 	return append(lbsync.Command{"sh", "-c", script, "sh", file, dir}, command...)
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,9 +22,8 @@ const maxHealthAnswer = 4 << 10
 
 // healthcheck asks a node of this machine how it is.
 type healthcheck struct {
-	url       string
-	timeout   time.Duration
-	cert, key string // files of a client certificate, "" for none
+	url     string
+	timeout time.Duration
 }
 
 func newHealthcheckCommand(app *cli) *cobra.Command {
@@ -38,7 +36,7 @@ answer is 200 within the time, else 1. For containers, which have no curl.
 
 /livez tells whether the process works, /readyz whether it also answers for keys. The
 certificate of an https URL is not verified, since only the state of a process of this
-machine is asked for. A node with a client CA wants to see a certificate itself.`,
+machine is asked for; nor does a node with a client CA ask for one there.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := h.validate(); err != nil {
@@ -50,8 +48,6 @@ machine is asked for. A node with a client CA wants to see a certificate itself.
 	flags := cmd.Flags()
 	flags.StringVar(&h.url, "url", "http://127.0.0.1:4001/livez", "what to ask")
 	flags.DurationVar(&h.timeout, "timeout", defaultHealthTimeout, "time for the whole of it")
-	flags.StringVar(&h.cert, "tls-cert", "", "PEM file with a client certificate for an https URL (default none)")
-	flags.StringVar(&h.key, "tls-key", "", "PEM file with its key (default none)")
 	return cmd
 }
 
@@ -63,9 +59,6 @@ func (h *healthcheck) validate() error {
 	if h.timeout <= 0 {
 		return fmt.Errorf("--timeout %v: must be more than 0", h.timeout)
 	}
-	if (h.cert == "") != (h.key == "") {
-		return errors.New("--tls-cert and --tls-key belong together")
-	}
 	return nil
 }
 
@@ -73,15 +66,11 @@ func (h *healthcheck) validate() error {
 func (h *healthcheck) run(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, h.timeout)
 	defer cancel()
-	client, err := h.client()
-	if err != nil {
-		return err
-	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, h.url, nil)
 	if err != nil {
 		return err
 	}
-	resp, err := client.Do(req)
+	resp, err := localClient().Do(req)
 	if err != nil {
 		return &codeError{code: exitFailure, err: err}
 	}
@@ -98,18 +87,10 @@ func (h *healthcheck) run(ctx context.Context, out io.Writer) error {
 	return err
 }
 
-// client asks the machine itself: no proxy, and a redirect is an answer other than 200.
-func (h *healthcheck) client() (*http.Client, error) {
-	config := &tls.Config{InsecureSkipVerify: true}
-	if h.cert != "" {
-		pair, err := tls.LoadX509KeyPair(h.cert, h.key)
-		if err != nil {
-			return nil, fmt.Errorf("client certificate: %w", err)
-		}
-		config.Certificates = []tls.Certificate{pair}
-	}
+// localClient asks the machine itself: no proxy, and a redirect is an answer other than 200.
+func localClient() *http.Client {
 	return &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: config, DisableKeepAlives: true},
+		Transport:     &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
+	}
 }

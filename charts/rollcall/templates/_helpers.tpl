@@ -78,10 +78,6 @@ imagePullSecrets:
 {{- if eq .Values.ipFamily "IPv6" }}[::]{{ else }}0.0.0.0{{ end -}}
 {{- end -}}
 
-{{- define "rollcall.loopback" -}}
-{{- if eq .Values.ipFamily "IPv6" }}[::1]{{ else }}127.0.0.1{{ end -}}
-{{- end -}}
-
 {{- define "rollcall.scheme" -}}
 {{- if .Values.tls.enabled }}https{{ else }}http{{ end -}}
 {{- end -}}
@@ -102,25 +98,12 @@ imagePullSecrets:
 {{- end -}}
 
 {{/*
-A probe of a node: (dict "root" $ "path" "/livez" "timing" .Values.probes.liveness). The kubelet has no certificate to
-show, so with a client CA the command in the image asks.
+A probe of a node: (dict "root" $ "path" "/livez" "timing" .Values.probes.liveness). A node asks for no certificate there.
 */}}
 {{- define "rollcall.probe" -}}
-{{- $tls := .root.Values.tls -}}
-{{- if and $tls.enabled $tls.clientCAKey -}}
-exec:
-  command:
-    - /registry
-    - healthcheck
-    - --url=https://{{ include "rollcall.loopback" .root }}:{{ .root.Values.ports.client }}{{ .path }}
-    - --timeout={{ .timing.timeoutSeconds }}s
-    - --tls-cert=/tls/{{ $tls.certKey }}
-    - --tls-key=/tls/{{ $tls.keyKey }}
-{{- else -}}
 httpGet:
   path: {{ .path }}
   port: client
   scheme: {{ include "rollcall.scheme" .root | upper }}
-{{- end }}
 {{ toYaml .timing }}
 {{- end -}}

@@ -7,10 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
+	"rollcall/cmd/registry/bench/kit"
 	"rollcall/lbsync/lbtest/ports"
 )
 
@@ -105,7 +105,7 @@ func (s *server) waitReady(ctx context.Context) error {
 		case <-tick.C:
 			continue
 		}
-		return fmt.Errorf("start %s: %w; it said: %s", s.name, err, tail(s.log))
+		return fmt.Errorf("start %s: %w; it said: %s", s.name, err, kit.Tail(s.log))
 	}
 }
 
@@ -119,14 +119,4 @@ func (s *server) stop() {
 		<-s.done
 	}
 	_ = os.RemoveAll(s.dir) // The whole directory of the run goes at its end.
-}
-
-// tail returns the last lines of a log, for an error message.
-func tail(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }

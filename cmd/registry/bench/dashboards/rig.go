@@ -131,11 +131,11 @@ func (p *process) waitReady(ctx context.Context, url string) error {
 		}
 		select {
 		case <-p.done:
-			return fmt.Errorf("%s has ended: %s", p.name, tail(p.log))
+			return fmt.Errorf("%s has ended: %s", p.name, kit.Tail(p.log))
 		default:
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("%s: %w: %s", p.name, err, tail(p.log))
+			return fmt.Errorf("%s: %w: %s", p.name, err, kit.Tail(p.log))
 		}
 		if err := kit.Pause(ctx, 100*time.Millisecond); err != nil {
 			return err
@@ -239,14 +239,4 @@ func (r *rig) close() {
 		p.stop(syscall.SIGTERM)
 	}
 	_ = os.RemoveAll(r.dir) // It is in a directory for such things.
-}
-
-// tail returns the last lines of a log, for an error message.
-func tail(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }

@@ -10,9 +10,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
 	"syscall"
 	"time"
+
+	"rollcall/cmd/registry/bench/kit"
 )
 
 const (
@@ -135,7 +136,7 @@ func (l launcher) startAt(ctx context.Context, site site) (*server, error) {
 	}()
 	if err := s.waitReady(ctx); err != nil {
 		s.stop()
-		return nil, fmt.Errorf("start %s: %w; it said: %s", l.name, err, tail(output.Name()))
+		return nil, fmt.Errorf("start %s: %w; it said: %s", l.name, err, kit.Tail(output.Name()))
 	}
 	return s, nil
 }
@@ -203,16 +204,6 @@ func (s *server) end() {
 		_ = s.cmd.Process.Kill()
 		<-s.done
 	}
-}
-
-// tail returns the last lines of a log, for an error message.
-func tail(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
 }
 
 // A fleet is a set of servers that run at the same time.

@@ -111,3 +111,13 @@ func parseStat(stat []byte) (parent int, own, children time.Duration, err error)
 	ticks := func(a, b int64) time.Duration { return time.Duration(a+b) * clockTick }
 	return int(numbers[0]), ticks(numbers[1], numbers[2]), ticks(numbers[3], numbers[4]), nil
 }
+
+// Tail returns the last lines of a log, for an error message.
+func Tail(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	return strings.Join(lines[max(0, len(lines)-5):], "\n")
+}

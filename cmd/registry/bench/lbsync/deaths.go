@@ -108,7 +108,7 @@ func (r *rig) kill(ctx context.Context, h *host, g *grave, results []result) err
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
+		return fmt.Errorf("%w; lbsync said: %s", err, kit.Tail(r.lbsync.log))
 	}
 	return nil
 }

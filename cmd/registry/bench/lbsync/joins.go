@@ -99,7 +99,7 @@ func (r *rig) awaitFirst(ctx context.Context, addr string, at time.Time, results
 			return !r.witness.first(addr, name).IsZero(), nil
 		})
 		if err != nil {
-			return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
+			return fmt.Errorf("%w; lbsync said: %s", err, kit.Tail(r.lbsync.log))
 		}
 		results[i].joins = append(results[i].joins, r.witness.first(addr, name).Sub(at))
 	}

@@ -112,7 +112,7 @@ func (r *rig) observeOne(ctx context.Context, addr, known string, results []resu
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
+		return fmt.Errorf("%w; lbsync said: %s", err, kit.Tail(r.lbsync.log))
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"strings"
 	"syscall"
 	"time"
 
@@ -63,7 +62,7 @@ func (p *process) waitReady(ctx context.Context, ready func() (bool, error)) err
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("%w; it said: %s", err, tail(p.log))
+		return fmt.Errorf("%w; it said: %s", err, kit.Tail(p.log))
 	}
 	return nil
 }
@@ -81,13 +80,3 @@ func (p *process) stop() {
 
 // cpu is the processor time the process has used so far, its own and the kernel's for it.
 func (p *process) cpu() (time.Duration, error) { return kit.CPU(p.pid()) }
-
-// tail returns the last lines of a log, for an error message.
-func tail(path string) string {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return err.Error()
-	}
-	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
-	return strings.Join(lines[max(0, len(lines)-5):], "\n")
-}

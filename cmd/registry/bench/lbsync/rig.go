@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"rollcall/cmd/registry/bench/kit"
 	"rollcall/lbsync"
 	"rollcall/lbsync/lbtest/ports"
 )
@@ -153,7 +154,7 @@ func (r *rig) converge(ctx context.Context, hosts []string) error {
 			return err == nil && holds(got, hosts), err
 		})
 		if err != nil {
-			return fmt.Errorf("%w; lbsync said: %s", err, tail(r.lbsync.log))
+			return fmt.Errorf("%w; lbsync said: %s", err, kit.Tail(r.lbsync.log))
 		}
 	}
 	return nil
