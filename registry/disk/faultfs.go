@@ -83,9 +83,13 @@ func (p patientFile) WriteAt(b []byte, at int64) (int, error) {
 	return done, err
 }
 
-// Preallocate only makes later writes faster, so it may fail.
+// Preallocate only makes later writes faster, so it may fail. The length of the file goes with
+// the space: a sync of what is written there later then has no length to bring to disk, which
+// costs as much again as the data. Only logs are preallocated, and zeros end a log.
 func (p patientFile) Preallocate(offset, length int64) error {
-	_ = p.File.Preallocate(offset, length)
+	if p.File.Preallocate(offset, length) == nil {
+		extend(p.File, offset+length)
+	}
 	return nil
 }
 
