@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -16,9 +17,12 @@ type Journal interface {
 	Load(visit func(key, value []byte) error) error
 	// Commit makes all changes or none, and returns when they are there: after a crash of the
 	// process, and with sync after a power loss, too. It is called by one goroutine at a time
-	// and may block for as long as the disk does. After an error nothing more can be kept until
-	// the node is started anew, and Err returns it for ever.
+	// and blocks for as long as the disk does, which may be for ever. After an error nothing
+	// more can be kept until the node is started anew.
 	Commit(changes []Change, sync bool) error
+	// Failed is closed when nothing more can be kept until the node is started anew, also
+	// while a Commit blocks; Err tells why for ever.
+	Failed() <-chan struct{}
 	// Err tells what is wrong with the disk now, nil if nothing is. It is called for each
 	// write that needs the disk.
 	Err() error
@@ -63,6 +67,22 @@ func (s *Store) Synced() {
 // Keep brings changes to the journal of [Store.Attach] until the context ends, and then the
 // rest of them. It returns an error when the journal fails; reads and leases go on then.
 func (s *Store) Keep(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.keep(ctx) }() // stays behind in a commit that never ends
+	var err error
+	select {
+	case err = <-ended:
+	case <-s.journal.Failed():
+		err = s.journal.Err()
+	}
+	if err == nil {
+		return nil
+	}
+	s.giveUp(err)
+	return fmt.Errorf("nothing more is kept on disk: %w", err)
+}
+
+func (s *Store) keep(ctx context.Context) error {
 	ticker := time.NewTicker(keepInterval)
 	defer ticker.Stop()
 	for ended := false; !ended; {
@@ -73,7 +93,7 @@ func (s *Store) Keep(ctx context.Context) error {
 			ended = true
 		}
 		if err := s.save(); err != nil {
-			return fmt.Errorf("nothing more is kept on disk: %w", err)
+			return err
 		}
 	}
 	return nil
@@ -106,35 +126,44 @@ func (s *Store) flushing() *commit {
 	return s.unsaved.next
 }
 
-// save makes one commit of all that is unsaved.
+// save makes one commit of all that is unsaved. After an error of the journal it is for
+// giveUp to end the commit.
 func (s *Store) save() error {
 	changes, sync, c := s.collect()
 	if len(changes) > 0 || sync {
-		c.err = s.journal.Commit(changes, sync)
+		if err := s.journal.Commit(changes, sync); err != nil {
+			return err
+		}
 	}
-	close(c.done)
-	if c.err != nil {
-		s.giveUp(c.err)
-	}
-	return c.err
+	c.end(nil)
+	return nil
 }
 
-// giveUp stops looking for what is unsaved.
+// giveUp stops looking for what is unsaved, and tells all who wait for it.
 func (s *Store) giveUp(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.unsaved.on, s.unsaved.keys = false, nil
-	s.unsaved.next.err = err
-	close(s.unsaved.next.done)
+	s.unsaved.underWay.end(err)
+	s.unsaved.next.end(err)
 }
 
 // commit is one step of the journal.
 type commit struct {
+	once sync.Once
 	done chan struct{} // closed when it is on disk, or never will be
 	err  error         // valid then
 }
 
 func newCommit() *commit { return &commit{done: make(chan struct{})} }
+
+// end tells those who wait how it went; only the first call counts.
+func (c *commit) end(err error) {
+	c.once.Do(func() {
+		c.err = err
+		close(c.done)
+	})
+}
 
 // pledge is what a write waits for before it is answered.
 type pledge struct {

@@ -25,6 +25,7 @@ type memory struct {
 	fault   error         // what Err says
 	broken  error         // what Commit fails with
 	held    chan struct{} // Commit waits until it is closed; nil for not
+	failed  chan struct{} // what Failed returns; nil for never
 }
 
 func (m *memory) Load(visit func(key, value []byte) error) error {
@@ -73,6 +74,8 @@ func (m *memory) Err() error {
 	defer m.mu.Unlock()
 	return m.fault
 }
+
+func (m *memory) Failed() <-chan struct{} { return m.failed }
 
 func (m *memory) set(change func(*memory)) {
 	m.mu.Lock()
@@ -412,6 +415,49 @@ func TestJournalThatFails(t *testing.T) {
 		put(t, s, "/hosts/a", putLeased("1", time.Minute))
 		if n := len(s.unsaved.keys); n != 0 {
 			t.Errorf("%d keys wait for a journal that has failed", n)
+		}
+	})
+}
+
+// When the journal fails in a commit that never ends, those who wait are told at once: for
+// that commit, for the next one, and later.
+func TestJournalThatFailsAndHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		j := &memory{held: make(chan struct{}), failed: make(chan struct{})}
+		s := New(Options{})
+		if err := s.Attach(j); err != nil {
+			t.Fatal(err)
+		}
+		kept := make(chan error, 1)
+		go func() { kept <- s.Keep(t.Context()) }()
+		wrote := make(chan error, 2)
+		for _, key := range []Key{"/under/way", "/next"} {
+			go func() {
+				_, err := s.Put(key, file("1"))
+				wrote <- err
+			}()
+			synctest.Wait()
+		}
+		begin := time.Now()
+		j.set(func(m *memory) { m.fault = errors.New("sync failed") })
+		close(j.failed)
+		for range 2 {
+			if err := <-wrote; err == nil || !strings.Contains(err.Error(), "sync failed") {
+				t.Errorf("a write: %v", err)
+			}
+		}
+		if err := <-kept; err == nil {
+			t.Error("Keep says nothing")
+		}
+		put(t, s, "/hosts/a", putLeased("1", time.Minute))
+		close(j.held) // nothing is saved after the end
+		synctest.Wait()
+		remove(t, s, "/hosts/a")
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("all this took %v", took)
+		}
+		if commits, _ := j.counts(); len(s.unsaved.keys) != 0 || commits != 1 {
+			t.Errorf("%d keys wait for a journal that has failed, after %d commits", len(s.unsaved.keys), commits)
 		}
 	})
 }

@@ -8,17 +8,18 @@ package registry
 // that the journal holds the state as it was at some time, and never a mark without all the
 // records that it stands for.
 type unsaved struct {
-	on    bool
-	keys  map[Key]struct{} // whose records in the journal are not those of the state
-	sync  bool             // something among them must survive a power loss
-	marks map[uint64]savedMark
-	meta  savedMeta     // as the marks, what the journal holds
-	next  *commit       // which will hold all this
-	wake  chan struct{} // one slot: somebody waits for it
+	on       bool
+	keys     map[Key]struct{} // whose records in the journal are not those of the state
+	sync     bool             // something among them must survive a power loss
+	marks    map[uint64]savedMark
+	meta     savedMeta     // as the marks, what the journal holds
+	underWay *commit       // the latest that was handed to the journal
+	next     *commit       // which will hold all this
+	wake     chan struct{} // one slot: somebody waits for it
 }
 
 func newUnsaved() *unsaved {
-	return &unsaved{next: newCommit(), wake: make(chan struct{}, 1)}
+	return &unsaved{underWay: newCommit(), next: newCommit(), wake: make(chan struct{}, 1)}
 }
 
 // track begins to note changes. What was loaded is in the journal.
@@ -78,6 +79,9 @@ func (s *Store) collectMore(changes []Change, sync bool) ([]Change, bool, *commi
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.unsaved
+	if !u.on {
+		return nil, false, u.next // which has ended
+	}
 	left := collectBatch
 	for key := range u.keys {
 		if left--; left < 0 {
@@ -88,9 +92,8 @@ func (s *Store) collectMore(changes []Change, sync bool) ([]Change, bool, *commi
 	}
 	changes = s.savedMarksLocked(changes)
 	sync = u.sync
-	c := u.next
-	u.sync, u.next = false, newCommit()
-	return changes, sync, c
+	u.sync, u.underWay, u.next = false, u.next, newCommit()
+	return changes, sync, u.underWay
 }
 
 // savedMarksLocked adds what has changed of the authors' marks and of the store itself.

@@ -304,6 +304,7 @@ var errFull = errors.New("nothing more is kept")
 
 func (c changes) Commit([]registry.Change, bool) error { return errFull }
 func (c changes) Err() error                           { return errFull }
+func (c changes) Failed() <-chan struct{}              { return nil }
 
 func (c changes) Load(visit func(key, value []byte) error) error {
 	slices.SortFunc(c, func(a, b registry.Change) int { return bytes.Compare(a.Key, b.Key) })

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -48,19 +49,11 @@ type DB struct {
 	observe func(time.Duration)
 	cache   *pebble.Cache
 
-	work    chan job      // to the goroutine that commits
-	done    chan error    // its answers
-	closing chan struct{} // closed when it is to end
-	idle    chan struct{} // closed when it has
+	closing chan struct{} // closed when nothing more is to be committed
 
-	number uint64 // of the latest commit
+	busy   sync.Mutex // held during a commit, which may be for ever
+	number uint64     // of the latest commit
 	proof  *proof
-}
-
-// job is a commit on its way to the goroutine that does it.
-type job struct {
-	batch *pebble.Batch
-	sync  bool
 }
 
 // Open opens the journal in a data directory, whose lock is held by a [Mark], and makes an empty
@@ -74,7 +67,7 @@ func Open(dir string, o Options) (*DB, error) {
 	}
 	db := &DB{
 		dir: dir, faults: newFaults(o.Log), observe: o.ObserveCommit, cache: pebble.NewCache(cacheBytes),
-		work: make(chan job), done: make(chan error, 1), closing: make(chan struct{}), idle: make(chan struct{}),
+		closing: make(chan struct{}),
 	}
 	defer db.cache.Unref() // the database has its own hold on it
 	opened := make(chan error, 1)
@@ -90,7 +83,6 @@ func Open(dir string, o Options) (*DB, error) {
 	if err := db.faults.now(); err != nil {
 		return nil, errors.Join(damaged(dir, err), db.pebble.Close(), db.proof.close())
 	}
-	go db.commitAll()
 	db.faults.arm()
 	return db, nil
 }
@@ -166,8 +158,17 @@ func load(dir string, from pebble.Reader, visit func(key, value []byte) error) e
 	return nil
 }
 
-// Commit makes all changes or none.
+// Commit makes all changes or none. While the disk does not answer it does not return, for
+// ever if what the disk has done is the end, see [DB.Failed].
 func (db *DB) Commit(changes []registry.Change, sync bool) error {
+	if err := db.refusal(); err != nil {
+		return err // rather than wait for a commit that will not return
+	}
+	db.busy.Lock()
+	defer db.busy.Unlock()
+	if err := db.refusal(); err != nil {
+		return err
+	}
 	b := db.pebble.NewBatch()
 	for _, c := range changes {
 		if c.Value == nil {
@@ -193,49 +194,32 @@ func (db *DB) Commit(changes []registry.Change, sync bool) error {
 	return nil
 }
 
-// apply has the batch committed, and does not wait for what will never come.
-func (db *DB) apply(b *pebble.Batch, sync bool) error {
+// refusal says why nothing is committed any more, nil if it is.
+func (db *DB) refusal() error {
 	select {
-	case db.work <- job{b, sync}:
 	case <-db.closing:
 		return errClosed
 	case <-db.faults.failed:
 		return db.faults.now()
-	}
-	select {
-	case err := <-db.done:
-		return err
-	case <-db.faults.failed:
-		return db.faults.now()
+	default:
+		return nil
 	}
 }
 
-// commitAll commits in a goroutine of its own, which may be stuck for ever.
-func (db *DB) commitAll() {
-	defer close(db.idle)
-	for {
-		select {
-		case j := <-db.work:
-			db.done <- db.commit(j)
-		case <-db.closing:
-			return
-		case <-db.faults.failed:
-			return
-		}
-	}
-}
-
-func (db *DB) commit(j job) error {
+func (db *DB) apply(b *pebble.Batch, sync bool) error {
 	o := pebble.NoSync
-	if j.sync {
+	if sync {
 		o = pebble.Sync
 	}
-	err := db.pebble.Apply(j.batch, o)
+	err := db.pebble.Apply(b, o)
 	if err != nil {
 		db.faults.fail(err)
 	}
-	return errors.Join(err, j.batch.Close())
+	return errors.Join(err, b.Close())
 }
+
+// Failed is closed when nothing more can be kept.
+func (db *DB) Failed() <-chan struct{} { return db.faults.failed }
 
 // Stats is what a journal can tell of itself.
 type Stats struct {
@@ -259,8 +243,8 @@ const (
 // errClosed is why a journal that is closed keeps nothing more.
 var errClosed = errors.New("the journal is closed")
 
-// Close ends the journal. A Commit that the disk holds up fails, and so do those that come
-// later. What was acknowledged is there, also when Close fails.
+// Close ends the journal. A Commit that the disk holds up does not return, and those that come
+// later fail. What was acknowledged is there, also when Close fails.
 func (db *DB) Close() error {
 	trouble, wait := db.Err(), closeTimeout
 	if trouble != nil {
@@ -269,7 +253,7 @@ func (db *DB) Close() error {
 	done := make(chan error, 1)
 	close(db.closing)
 	go func() {
-		<-db.idle
+		db.busy.Lock() // and for good
 		done <- errors.Join(db.pebble.Close(), db.proof.close())
 	}()
 	var err error

@@ -151,8 +151,12 @@ func TestSyncFails(t *testing.T) {
 	db, s, log := openSick(t, syncsFail(syscall.EIO))
 	commit(t, db, true, "k/before", "1")
 	s.on.Store(true)
-	if err := <-commitLater(db, "1"); !errors.Is(err, syscall.EIO) {
+	done := commitLater(db, "1")
+	<-db.Failed()
+	select {
+	case err := <-done:
 		t.Errorf("the commit ended with %v", err)
+	default:
 	}
 	s.on.Store(false)
 	if err := db.Err(); !errors.Is(err, syscall.EIO) || !strings.Contains(err.Error(), "start the node anew") {
@@ -181,12 +185,16 @@ func TestSyncFails(t *testing.T) {
 // A disk that hangs is told, and not waited for when the journal is closed.
 func TestHangingDisk(t *testing.T) {
 	hang := make(chan struct{})
-	db, s, _ := openSick(t, func(op errorfs.Op) error {
+	s := &sick{fault: func(op errorfs.Op) error {
 		if isSync(op) || op.Kind == errorfs.OpFileWrite {
 			<-hang
 		}
 		return nil
-	})
+	}}
+	db, err := Open("data", Options{fs: errorfs.Wrap(vfs.NewMem(), s)}) // in memory: what hangs writes after the test
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { close(hang) })
 	s.on.Store(true)
 	done := commitLater(db, "1")
@@ -201,8 +209,14 @@ func TestHangingDisk(t *testing.T) {
 	if took := time.Since(began); took > 2*troubledCloseTimeout {
 		t.Errorf("closing took %v", took)
 	}
-	if err := <-done; err == nil {
-		t.Error("the commit is acknowledged")
+	<-db.Failed()
+	select {
+	case err := <-done:
+		t.Errorf("the commit ended with %v", err)
+	default:
+	}
+	if err := <-commitLater(db, "2"); err == nil {
+		t.Error("a commit after the end is acknowledged")
 	}
 }
 

@@ -163,5 +163,6 @@ type unnamed struct {
 func (u unnamed) Load(visit func(key, value []byte) error) error { return load(u.dir, u.db, visit) }
 func (u unnamed) Commit([]registry.Change, bool) error           { return errUnnamed }
 func (u unnamed) Err() error                                     { return errUnnamed }
+func (u unnamed) Failed() <-chan struct{}                        { return nil }
 
 var errUnnamed = errors.New("the journal is not complete")
