@@ -49,7 +49,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync dashboards sim kills soak mutants fuzz release try-deb install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync dashboards sim kills soak mutants fuzz release try-deb try-rpm install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -128,7 +128,10 @@ release: ## Make binaries, Debian and RPM packages and checksums in dist: make r
 	@.ci/release $(VERSION)
 
 try-deb: ## Install, start, upgrade, remove and purge the Debian package in a booted Debian of its own; needs root.
-	@.ci/try-deb
+	@.ci/try-package deb
+
+try-rpm: ## The same with the RPM package and Debian's rpm.
+	@.ci/try-package rpm
 
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)
