@@ -6,6 +6,7 @@ keys=http://127.0.0.1:4001/v2/keys
 node=rollcall-registry.service
 lbsync=rollcall-lbsync.service
 settings=/etc/rollcall/registry.yaml
+# shellcheck disable=SC2034 # Used by those who read this file.
 variables=/etc/default/rollcall-registry
 
 # "! command" would not end the script.

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, starts, upgrades, removes and purges the Debian package, and looks each time.
-# shellcheck disable=SC2154 # The variables are those of try-common.sh.
+# shellcheck source-path=SCRIPTDIR
 . ./try-common.sh
 . ./try-lbsync.sh
 

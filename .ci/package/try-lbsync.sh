@@ -1,6 +1,6 @@
 # lbsync with Debian's HAProxy and nginx, each with its own unit; read by the scripts that try a package.
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # The variables are those of try-common.sh.
+# shellcheck disable=SC2154,SC2086 # The variables are those of try-common.sh, without spaces.
 
 # The names of the hosts that answer to ten requests.
 hosts() {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs, starts, upgrades and erases the RPM package with Debian's rpm, and looks each time. The packages that it
 # depends on are Debian's, which rpm does not know: hence --nodeps.
-# shellcheck disable=SC2154 # The variables are those of try-common.sh.
+# shellcheck source-path=SCRIPTDIR
 . ./try-common.sh
 . ./try-lbsync.sh
 with_rpm() { rpm --force-debian --nodeps "$@"; }
@@ -37,7 +37,7 @@ refused systemctl is-active $lbsync
 [ -z "$(find /etc/systemd /usr/bin /usr/lib/systemd /usr/lib/sysusers.d /usr/share -name '*rollcall*' -o -path '*/bin/registry')" ]
 getent passwd rollcall
 grep -q '^max_depth: 9$' $settings.rpmsave
-[ "$(ls -A /etc/rollcall | xargs)" = "lbsync.yaml registry.yaml.rpmsave" ]
+[ "$(cd /etc/rollcall && echo *)" = "lbsync.yaml registry.yaml.rpmsave" ]
 systemctl is-active haproxy nginx
 serve fe2
 
