@@ -120,6 +120,7 @@ func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
 		return err
 	}
 	context.AfterFunc(ctx, notify.stopping)
+	defer notify.stopping()
 	return s.Run(ctx, reload)
 }
 
