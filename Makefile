@@ -118,8 +118,8 @@ kills: ## Kill nodes under load, alone and of three, and see that nothing acknow
 soak: ## Run one node and three under mixed load with kills for long: make soak SOAK=10m.
 	@$(GO) test -run '^TestSoak$$' -count=1 -v -timeout=48h ./cmd/registry -soak.for=$(SOAK)
 
-mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
-	@$(GO) run .ci/mutants.go
+mutants: ## Break replication, configuration and more in many ways, one at a time, and see that the tests notice.
+	@$(GO) run .ci/mutants.go .ci/mutants_command.go
 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)
