@@ -63,7 +63,7 @@ var commandMutants = []mutant{
 		" || value == \"\\x00\""},
 	{"the file wins over flags and environment", "cmd/registry/config_file.go",
 		"\tif wasSet {\n\t\tif err := restore()",
-		"\tif false {\n\t\tif err := restore()"},
+		"\tif wasSet && false {\n\t\tif err := restore()"},
 	{"the file wins over the environment", "cmd/registry/config.go",
 		"\tif err := flagsFromEnv(cmd, app.lookup); err != nil {\n\t\treturn err\n\t}\n\tapp.origins.note(cmd.Flags(), fromEnvironment, envName)\n\tpath, ok := configFileOf(cmd)\n",
 		"\tpath, ok := configFileOf(cmd)\n\tif text, err := os.ReadFile(path); ok && err == nil {\n\t\t_, _ = flagsFromFile(cmd, path, text)\n\t}\n\tif err := flagsFromEnv(cmd, app.lookup); err != nil {\n\t\treturn err\n\t}\n\tapp.origins.note(cmd.Flags(), fromEnvironment, envName)\n\tpath, ok = configFileOf(cmd)\n"},

@@ -56,8 +56,10 @@ func TestUnitsFitTheCommand(t *testing.T) {
 				wantCommand(t, line)
 			}
 		}
-		if kind := unitSettings(t, unit, "Type"); len(kind) != 1 || kind[0] != "notify" {
-			t.Errorf("%s has the type %q", unit, kind)
+		for name, want := range map[string]string{"Type": "^notify$", "WatchdogSec": "^[1-9][0-9]*(s|min)$", "Restart": "^always$"} {
+			if got := unitSettings(t, unit, name); len(got) != 1 || !regexp.MustCompile(want).MatchString(got[0]) {
+				t.Errorf("%s: %s is %q", unit, name, got)
+			}
 		}
 	}
 }
