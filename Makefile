@@ -49,7 +49,7 @@ LBSYNC_TOOLS := haproxy nginx
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check audit bench bench-cluster bench-lbsync dashboards sim kills soak mutants fuzz release try-deb install-tools clean
+.PHONY: help run build test check audit bench bench-cluster bench-lbsync dashboards sim kills soak mutants fuzz release try-deb try-rpm install-tools clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -118,8 +118,8 @@ kills: ## Kill nodes under load, alone and of three, and see that nothing acknow
 soak: ## Run one node and three under mixed load with kills for long: make soak SOAK=10m.
 	@$(GO) test -run '^TestSoak$$' -count=1 -v -timeout=48h ./cmd/registry -soak.for=$(SOAK)
 
-mutants: ## Break the replication in many ways, one at a time, and see that the tests notice.
-	@$(GO) run .ci/mutants.go
+mutants: ## Break replication, configuration and more in many ways, one at a time, and see that the tests notice.
+	@$(GO) run .ci/mutants.go .ci/mutants_command.go
 
 fuzz: ## Fuzz each target for long: make fuzz FUZZTIME=10m.
 	@.ci/fuzz $(FUZZTIME)
@@ -128,7 +128,10 @@ release: ## Make binaries, Debian and RPM packages and checksums in dist: make r
 	@.ci/release $(VERSION)
 
 try-deb: ## Install, start, upgrade, remove and purge the Debian package in a booted Debian of its own; needs root.
-	@.ci/try-deb
+	@.ci/try-package deb
+
+try-rpm: ## The same with the RPM package and Debian's rpm.
+	@.ci/try-package rpm
 
 install-tools: ## Install all that test, run and bench use.
 	@.ci/install-tools $(TEST_TOOLS) $(BENCH_TOOLS)

@@ -1,10 +1,11 @@
 //go:build ignore
 
-// Mutants breaks the replication on purpose, one way at a time, and runs the tests that must
-// notice: the simulation and the laws of the join. A mutant that lives is a hole in them.
+// Mutants breaks the program on purpose, one way at a time, and runs the tests that must notice: for the replication the
+// simulation and the laws of the join, for what systemd and the configuration are about the tests of the command. A mutant
+// that lives is a hole in them.
 //
-//	go run .ci/mutants.go            # all of them: make mutants
-//	go run .ci/mutants.go grace      # those with "grace" in their name
+//	go run .ci/mutants.go .ci/mutants_command.go            # all of them: make mutants
+//	go run .ci/mutants.go .ci/mutants_command.go grace      # those with "grace" in their name
 //
 // The broken sources are laid over the real ones, which are not touched.
 package main
@@ -15,6 +16,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -82,8 +84,8 @@ var mutants = []mutant{
 		"	stamp := c.last\n"},
 }
 
-// runs are the tests that must fail, the quick one first.
-var runs = [][]string{
+// replicationTests are the tests that must fail, the quick one first.
+var replicationTests = [][]string{
 	{"./registry", "-run", "TestJoin|TestLease|TestReset|TestMerge", "-count=1", "-rapid.checks=3000", "-rapid.nofailfile"},
 	{"./cmd/registry", "-run", "TestSimulation", "-count=1", "-failfast", "-sim.seeds=300"},
 }
@@ -93,33 +95,40 @@ func main() {
 	dir, err := os.MkdirTemp("", "mutants")
 	check(err)
 	defer os.RemoveAll(dir)
-	run, living := 0, 0
-	for _, m := range mutants {
-		if !strings.Contains(m.name, only) {
-			continue
-		}
-		run++
-		start := time.Now()
-		overlay := m.write(dir)
-		by := ""
-		for _, args := range runs {
-			if killed(overlay, args) {
-				by = args[0]
-				break
+	run, caught := 0, 0
+	for _, group := range []struct {
+		mutants []mutant
+		tests   [][]string
+	}{
+		{mutants, replicationTests},
+		{commandMutants, commandTests},
+	} {
+		for _, m := range group.mutants {
+			if strings.Contains(m.name, only) {
+				run++
+				caught += m.try(dir, group.tests)
 			}
 		}
-		verdict := "caught by " + by
-		if by == "" {
-			living++
-			verdict = "LIVES"
-		}
-		fmt.Printf("%-70s %s (%v)\n", m.name, verdict, time.Since(start).Round(time.Second))
 	}
-	fmt.Printf("%d of %d mutants caught\n", run-living, run)
-	if living > 0 || run == 0 {
+	fmt.Printf("%d of %d mutants caught\n", caught, run)
+	if caught < run || run == 0 {
 		os.RemoveAll(dir)
 		os.Exit(1)
 	}
+}
+
+// try prints what came of a mutant, and returns 1 when it was caught.
+func (m mutant) try(dir string, tests [][]string) int {
+	start, overlay := time.Now(), m.write(dir)
+	verdict, caught := "LIVES", 0
+	for _, args := range tests {
+		if by, failed := killed(overlay, args); failed {
+			verdict, caught = "caught by "+by, 1
+			break
+		}
+	}
+	fmt.Printf("%-70s %s (%v)\n", m.name, verdict, time.Since(start).Round(time.Second))
+	return caught
 }
 
 // write lays the broken file over the real one and returns the overlay's description.
@@ -140,14 +149,21 @@ func (m mutant) write(dir string) string {
 	return overlay
 }
 
-// killed tells whether the tests fail. A mutant that does not compile is a mistake here.
-func killed(overlay string, args []string) bool {
+// failedTest finds the tests that failed.
+var failedTest = regexp.MustCompile(`(?m)^\s*--- FAIL: (\S+)`)
+
+// killed tells whether the tests fail, and which. A mutant that does not compile is a mistake here.
+func killed(overlay string, args []string) (by string, failed bool) {
 	cmd := exec.Command("go", append([]string{"test", "-overlay", overlay, "-timeout=5m"}, args...)...)
 	out, err := cmd.CombinedOutput()
 	if strings.Contains(string(out), "[build failed]") || strings.Contains(string(out), "[setup failed]") {
 		check(fmt.Errorf("the mutant does not compile:\n%s", out))
 	}
-	return err != nil
+	names := []string{args[0]}
+	for _, found := range failedTest.FindAllStringSubmatch(string(out), -1) {
+		names = append(names, found[1])
+	}
+	return strings.Join(names, " "), err != nil
 }
 
 func check(err error) {

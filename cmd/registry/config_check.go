@@ -62,12 +62,17 @@ func (c *gossipConfig) checkKeys() error {
 	return gossip.CheckKeyFile(c.keyFile)
 }
 
-// checkLbsync reads lbsync.yaml and the templates.
+// checkLbsync checks lbsync.yaml for the node, which is its default endpoint.
 func (c *nodeConfig) checkLbsync(log *slog.Logger) error {
 	if c.lbsync == "" {
 		return nil
 	}
-	cfg, err := lbsync.LoadConfig(c.lbsync, lbsync.DefaultEndpoints(defaultEndpoint))
+	return checkLbsync(c.lbsync, log, lbsync.DefaultEndpoints(defaultEndpoint))
+}
+
+// checkLbsync reads lbsync.yaml, the templates and the files for TLS. No template of former times stands in.
+func checkLbsync(path string, log *slog.Logger, options ...lbsync.ConfigOption) error {
+	cfg, err := lbsync.LoadConfig(path, options...)
 	if err != nil {
 		return err
 	}

@@ -89,6 +89,24 @@ func TestFileFaults(t *testing.T) {
 	}
 }
 
+// A wrong value is wrong today, and not on the day when the flag is left out.
+func TestFileFaultsBelowFlags(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"max_depth: x\n":      "f.yaml:1:12: max_depth: must be a whole number",
+		"join: {a: 1}\n":      "f.yaml:1:7: join: must be a list",
+		"log_levels: debug\n": `f.yaml:1:1: unknown key "log_levels"; docs/configuration.md and "registry config" have all`,
+	} {
+		cmd := newServeCommand(&cli{})
+		if err := cmd.ParseFlags([]string{"--max-depth=7", "--join=a:1"}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := flagsFromFile(cmd, "f.yaml", []byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
 // What YAML has beyond plain values is refused, and nothing of it makes the reader panic.
 func TestFileOddities(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ type lbsyncFlags struct {
 	config      string // path of lbsync.yaml
 	once        bool
 	dryRun      bool
+	checkOnly   bool
 	printSchema bool
 	color       string // auto, always or never
 	tls         client.TLSFiles
@@ -41,11 +42,17 @@ error is logged and everything goes on as before.
 
 --dry-run lists the registry once and prints, for each file, how it differs from the one
 that would be written, and what would be done to the running balancer. It changes
-nothing, and its exit code is 0 whether there are differences or not.`,
+nothing, and its exit code is 0 whether there are differences or not.
+
+--check-config says whether lbsync.yaml, the templates and the files for TLS are good,
+and asks neither the registry nor a balancer.`,
 		Args: keyArgs(0, 0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := f.validate(); err != nil {
 				return &usageError{cmd: cmd, err: err}
+			}
+			if f.checkOnly {
+				return app.reportCheck(checkLbsync(f.config, app.log, f.overrides()...))
 			}
 			return f.run(cmd.Context(), app)
 		},
@@ -54,6 +61,7 @@ nothing, and its exit code is 0 whether there are differences or not.`,
 	flags.StringVar(&f.config, "config", "", "path of lbsync.yaml")
 	flags.BoolVar(&f.once, "once", false, "bring every file up to date once, and end; fails when one could not be")
 	flags.BoolVar(&f.dryRun, "dry-run", false, "print what would change, change nothing, and end")
+	flags.BoolVar(&f.checkOnly, "check-config", false, "only check the configuration and all files that it names, and end")
 	flags.StringVar(&f.color, "color", "auto", "colors of --dry-run: always, never, or auto: on a terminal, unless NO_COLOR is set")
 	flags.BoolVar(&f.printSchema, "print-schema", false, "print the JSON schema of lbsync.yaml, and end")
 	registerClientTLS(flags, &f.tls)
@@ -62,14 +70,14 @@ nothing, and its exit code is 0 whether there are differences or not.`,
 
 func (f *lbsyncFlags) validate() error {
 	modes := 0
-	for _, set := range []bool{f.once, f.dryRun, f.printSchema} {
+	for _, set := range []bool{f.once, f.dryRun, f.checkOnly, f.printSchema} {
 		if set {
 			modes++
 		}
 	}
 	switch {
 	case modes > 1:
-		return errors.New("--once, --dry-run and --print-schema exclude each other")
+		return errors.New("--once, --dry-run, --check-config and --print-schema exclude each other")
 	case f.config == "" && !f.printSchema:
 		return errors.New("--config is required")
 	case f.color != "auto" && f.color != "always" && f.color != "never":
@@ -112,6 +120,7 @@ func (f *lbsyncFlags) follow(ctx context.Context, app *cli) error {
 		return err
 	}
 	context.AfterFunc(ctx, notify.stopping)
+	defer notify.stopping()
 	return s.Run(ctx, reload)
 }
 

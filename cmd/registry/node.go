@@ -229,6 +229,7 @@ func (n *node) Run(ctx context.Context) error {
 	group.Go(func() error { n.tls.run(background); return nil })
 	group.Go(func() error { n.cfg.notify.run(background, n.vitals); return nil })
 	context.AfterFunc(ctx, n.cfg.notify.stopping)
+	defer n.cfg.notify.stopping()
 	if n.debug != nil {
 		group.Go(func() error { return serve(ctx, n.debug, debugHandler(), n.log) })
 	}

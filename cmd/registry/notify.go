@@ -32,6 +32,7 @@ type notifier struct {
 
 	mu     sync.Mutex // guards what follows, and keeps the order of messages
 	ready  bool
+	ending bool
 	status string
 	failed bool
 }
@@ -142,11 +143,19 @@ func (n *notifier) isReady() bool {
 	return n.ready
 }
 
-// stopping tells that the service ends.
+// stopping tells that the service ends. Only the first call counts, and each returns when that has been told: what has
+// begun when a context ended is called once more before the process does.
 func (n *notifier) stopping() {
-	if n != nil {
-		n.send("STOPPING=1", "STATUS=stopping")
+	if n == nil {
+		return
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ending {
+		return
+	}
+	n.ending = true
+	n.sendLocked("STOPPING=1", "STATUS=stopping")
 }
 
 func (n *notifier) send(lines ...string) {

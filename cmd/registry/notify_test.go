@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"rollcall/lbsync"
 	"rollcall/lbsync/lbtest"
 )
 
@@ -190,6 +192,76 @@ func (c *countingConn) count() int {
 	return c.beats
 }
 
+// waiting returns the lines that have come already.
+func (s *fakeSystemd) waiting(t *testing.T) (lines []string) {
+	t.Helper()
+	buffer := make([]byte, 4096)
+	for {
+		if err := s.conn.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := s.conn.Read(buffer)
+		if err != nil {
+			return lines
+		}
+		lines = append(lines, strings.Split(string(buffer[:n]), "\n")...)
+	}
+}
+
+// A service that has ended has told so before, however short its end was.
+func TestNotifyOfTheEnd(t *testing.T) {
+	t.Parallel()
+	d := newSupervisedDir(t, endpoints(startNode(t, http.StatusOK, listingOfTwo)))
+	d.write(t, "lbsync.yaml", strings.Replace(d.yaml, "listen: 127.0.0.1:0\n", "", 1))
+	for range 20 {
+		systemd := newFakeSystemd(t)
+		cmd := startLbsyncProcess(t, d.file("lbsync.yaml"), systemd.env())
+		systemd.until(t, "READY=1")
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if lines := systemd.waiting(t); !slices.Contains(lines, "STOPPING=1") {
+			t.Fatalf("lbsync ended, after it had told %q", lines)
+		}
+	}
+}
+
+// heldConn holds each message until it may go.
+type heldConn struct {
+	countingConn
+	entered, release chan struct{}
+}
+
+func (c *heldConn) Write(text []byte) (int, error) {
+	c.entered <- struct{}{}
+	<-c.release
+	return len(text), nil
+}
+
+// Whoever tells of the end a second time waits until it has been told, and does not tell it again.
+func TestStoppingIsToldOnce(t *testing.T) {
+	t.Parallel()
+	conn := &heldConn{entered: make(chan struct{}, 2), release: make(chan struct{})}
+	n := notifierTo(conn, 0, slog.New(slog.DiscardHandler))
+	go n.stopping()
+	<-conn.entered
+	ended := make(chan struct{})
+	go func() { n.stopping(); close(ended) }()
+	select {
+	case <-ended:
+		t.Error("the end comes before it is told")
+	case <-time.After(50 * time.Millisecond):
+	}
+	close(conn.release)
+	<-ended
+	if len(conn.entered) != 0 {
+		t.Error("the end is told twice")
+	}
+}
+
 // A service that is stuck gives no sign of life, and one that is not gives two within the watchdog's time.
 func TestWatchdogOfStuckService(t *testing.T) {
 	t.Parallel()
@@ -217,6 +289,46 @@ func TestWatchdogOfStuckService(t *testing.T) {
 			t.Error("no sign of life after all")
 		}
 	})
+}
+
+// lbsync gives its signs of life in the loop that also reloads: while a reload hangs there is none.
+func TestWatchdogOfStuckLbsync(t *testing.T) {
+	t.Parallel()
+	d := newSupervisedDir(t, endpoints("http://127.0.0.1:1"))
+	conn, stuck, loads := &countingConn{}, make(chan struct{}), make(chan struct{}, 2)
+	notify := notifierTo(conn, 20*time.Millisecond, slog.New(slog.DiscardHandler))
+	notify.setReady()
+	s, err := newSupervisor(t.Context(), supervisorOptions{
+		path: d.file("lbsync.yaml"), log: slog.New(slog.DiscardHandler), notify: notify, pulse: notify.C(),
+		source: func(*lbsync.Config) (lbsync.Source, error) {
+			loads <- struct{}{}
+			if len(loads) == 2 {
+				<-stuck
+			}
+			return nil, nil //nolint:nilnil // nil is what the configuration says
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	reload, done := make(chan os.Signal), make(chan error, 1)
+	go func() { done <- s.Run(ctx, reload) }()
+	beats := func(more int) func() bool { return func() bool { return conn.count() > more } }
+	lbtest.Eventually(t, 10*time.Second, "signs of life", beats(2))
+	reload <- syscall.SIGHUP
+	lbtest.Eventually(t, 10*time.Second, "a reload", func() bool { return len(loads) == 2 })
+	before := conn.count()
+	time.Sleep(20 * notify.every) // As long as it takes to see that there is none.
+	if got := conn.count(); got != before {
+		t.Errorf("%d signs of life of an lbsync that is stuck", got-before)
+	}
+	close(stuck)
+	lbtest.Eventually(t, 10*time.Second, "signs of life after all", beats(before))
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }
 
 func TestWatchdogOfOthers(t *testing.T) {

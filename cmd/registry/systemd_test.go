@@ -50,21 +50,60 @@ func TestUnitsFitTheCommand(t *testing.T) {
 		if len(start) != 1 {
 			t.Fatalf("ExecStart: %q", start)
 		}
-		args := strings.Fields(start[0])
-		cmd, rest, err := newRootCommand(&cli{}).Find(args[1:])
-		if err != nil || cmd.Name() != "lbsync" && cmd.Name() != "serve" || args[0] != unitsProgram {
-			t.Fatalf("%q: %v", start, err)
+		wantCommand(t, start[0])
+		for _, line := range unitSettings(t, unit, "ExecReload") {
+			if strings.HasPrefix(line, unitsProgram) {
+				wantCommand(t, line)
+			}
 		}
-		if err := cmd.ParseFlags(rest); err != nil {
-			t.Error(err)
-		}
-		if got := cmd.Flags().Args(); len(got) != 0 {
-			t.Errorf("arguments %q", got)
-		}
-		if kind := unitSettings(t, unit, "Type"); len(kind) != 1 || kind[0] != "notify" {
-			t.Errorf("%s has the type %q", unit, kind)
+		for name, want := range map[string]string{"Type": "^notify$", "WatchdogSec": "^[1-9][0-9]*(s|min)$", "Restart": "^always$"} {
+			if got := unitSettings(t, unit, name); len(got) != 1 || !regexp.MustCompile(want).MatchString(got[0]) {
+				t.Errorf("%s: %s is %q", unit, name, got)
+			}
 		}
 	}
+}
+
+// wantCommand wants a line to call a service of this program with flags that it has.
+func wantCommand(t *testing.T, line string) {
+	t.Helper()
+	args := strings.Fields(line)
+	cmd, rest, err := newRootCommand(&cli{}).Find(args[1:])
+	if err != nil || cmd.Name() != "lbsync" && cmd.Name() != "serve" || args[0] != unitsProgram {
+		t.Fatalf("%q: %v", line, err)
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		t.Error(err)
+	}
+	if got := cmd.Flags().Args(); len(got) != 0 {
+		t.Errorf("arguments %q", got)
+	}
+}
+
+// Before lbsync is told to read its file again, and before a package restarts a service, the settings that it runs with
+// are checked.
+func TestSettingsAreCheckedFirst(t *testing.T) {
+	starts := map[string]string{}
+	for unit := range units {
+		starts[unit] = unitSettings(t, unit, "ExecStart")[0]
+	}
+	want := func(unit, line string) {
+		wantCommand(t, line)
+		if got := strings.Replace(line, " --check-config", "", 1) + " --log-format=json"; got == line || got != starts[unit] {
+			t.Errorf("%s is checked by %q", starts[unit], line)
+		}
+	}
+	reload := unitSettings(t, lbsyncUnit, "ExecReload")
+	if len(reload) != 2 || reload[1] != "/bin/sh -c 'kill -HUP $MAINPID'" {
+		t.Fatalf("ExecReload: %q", reload)
+	}
+	want(lbsyncUnit, reload[0])
+	checks := regexp.MustCompile(`(?m)^\s*(`+unitsProgram+` .*)$`).FindAllStringSubmatch(readFile(t, "../../.ci/package/postinst"), -1)
+	if len(checks) != 2 {
+		t.Fatalf("postinst checks %q", checks)
+	}
+	want(nodeUnit, checks[0][1])
+	want(lbsyncUnit, checks[1][1])
 }
 
 // What the units keep is where the settings that come with them say.
