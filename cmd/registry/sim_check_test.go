@@ -170,20 +170,30 @@ func (s *sim) isSettled(key string) bool {
 
 // checkEqual tests that all nodes list the same, but for keys that are still on their way.
 func (s *sim) checkEqual(when string, counts func(key string) bool) {
-	var first map[registry.Key]string
 	for _, n := range s.nodes {
 		if !n.serves() {
 			s.failf("%s: %v is not ready: %v", when, n, n.cluster.gossip.Ready())
 		}
+	}
+	if n, difference := s.difference(counts); difference != "" {
+		s.failf("%s: %v and %v differ (-%v +%v):\n%s", when, s.nodes[0], n, s.nodes[0], n, difference)
+	}
+}
+
+// difference returns a node that lists other files than the first one, and which; "" for none.
+func (s *sim) difference(counts func(key string) bool) (*simNode, string) {
+	var first map[registry.Key]string
+	for _, n := range s.nodes {
 		files := n.listed()
 		maps.DeleteFunc(files, func(key registry.Key, _ string) bool { return !counts(string(key)) })
 		if first == nil {
 			first = files
 		}
 		if !maps.Equal(first, files) {
-			s.failf("%s: %v and %v differ (-%v +%v):\n%s", when, s.nodes[0], n, s.nodes[0], n, cmp.Diff(first, files))
+			return n, cmp.Diff(first, files)
 		}
 	}
+	return nil, ""
 }
 
 // checkEnd tests what must be true when all has been well for long.
