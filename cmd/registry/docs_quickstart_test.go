@@ -50,11 +50,14 @@ func TestQuickstart(t *testing.T) {
 	}
 	q.prints("registry applied /frontends/vm1 --quiet\n")
 
-	vm1.loses(q.on("curl http://127.0.0.1:4001/v2/keys/settings/motd ", "vm1"))
+	q.run("registry set /settings/motd welcome\n")
+	q.eventually("vm2", "registry get /settings/motd || true", "welcome\n")
+	vm1.loses(q.on("systemctl poweroff --force --force\n", "vm1"))
+	begin := time.Now()
 	if got := q.run("registry get /settings/motd\n"); got != "welcome\n" {
 		t.Errorf("without vm1: %s", got)
 	}
-	begin := time.Now()
+	q.eventually("vm3", "registry members | grep vm1 || echo none", "none\n")
 	q.prints("registry applied /frontends/vm1 --gone --quiet\n")
 	t.Logf("vm1 was out after %v", time.Since(begin))
 	vm1.press()
@@ -166,7 +169,7 @@ func (q *quickstart) install() {
 func (q *quickstart) eventually(name, command, want string) {
 	q.t.Helper()
 	b := docBlock{where: name, text: command}
-	lbtest.Eventually(q.t, 20*time.Second, command+" prints "+want, func() bool { return strings.Contains(q.runBlock(b, name), want) })
+	lbtest.Eventually(q.t, time.Minute, command+" prints "+want, func() bool { return strings.Contains(q.runBlock(b, name), want) })
 }
 
 // reaches checks whether a machine reaches the ports of vm1's node.
