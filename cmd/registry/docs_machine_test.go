@@ -40,6 +40,8 @@ rm -rf etc/systemd/system/*.wants etc/rc?.d lib/systemd/system/multi-user.target
 ln -sf /lib/systemd/system/multi-user.target etc/systemd/system/default.target
 echo "$name" >etc/hostname
 cd /
+mkdir -p /run/systemd/nspawn
+mount -t tmpfs tmpfs /run/systemd/nspawn
 for cgroup in /sys/fs/cgroup /sys/fs/cgroup/systemd /sys/fs/cgroup/unified; do
 	[ -e $cgroup/cgroup.procs ] || continue
 	mkdir $cgroup/$id
@@ -141,7 +143,8 @@ func (m *machine) report() {
 	}
 	args := append(m.enter(), "journalctl", "--no-pager", "--output=cat", "--lines=40", "--unit=rollcall-*", "--unit=haproxy", "--unit=nginx")
 	text, err := exec.Command(args[0], args[1:]...).CombinedOutput()
-	m.t.Logf("%s logged (%v):\n%s", m.name, err, text)
+	console, _ := os.ReadFile(m.home + ".console") // As much as there is.
+	m.t.Logf("%s logged (%v):\n%s\nits console:\n%s", m.name, err, text, console[max(0, len(console)-2000):])
 }
 
 // systemdBelow returns the systemd that is the first process of a machine, or 0.

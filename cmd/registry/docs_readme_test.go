@@ -63,7 +63,7 @@ bin/registry members`}
 	if _, err := lbsync.ParseConfig(example.where, []byte(example.text)); err != nil {
 		t.Error(err)
 	}
-	got := two.run(docBlock{where: example.where, text: "bin/registry serve 2>/dev/null &\ncat >lbsync.yaml <<'END'\n" + example.text + "END\n" +
+	got := place.open().run(docBlock{where: example.where, text: "bin/registry serve 2>/dev/null &\ncat >lbsync.yaml <<'END'\n" + example.text + "END\n" +
 		"until " + put("fe1", "10.0.1.1") + "do sleep 0.1; done\nbin/registry lbsync --config lbsync.yaml --dry-run\nkill %%\n"})
 	for _, want := range []string{"/etc/haproxy/haproxy.cfg", "/etc/nginx/conf.d/frontends.conf", "10.0.1.1:8080"} {
 		if !strings.Contains(got, want) {
@@ -73,7 +73,7 @@ bin/registry members`}
 }
 
 func put(name, value string) string {
-	return "curl -sS http://127.0.0.1:4001/v2/keys/frontends/" + name + " -XPUT -d value=" + value + "\n"
+	return "curl -fsS http://127.0.0.1:4001/v2/keys/frontends/" + name + " -XPUT -d value=" + value + "\n"
 }
 
 // isTarget checks that a block calls one target of the Makefile.
