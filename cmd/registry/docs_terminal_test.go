@@ -151,7 +151,7 @@ func lastDescendant(pid int) int {
 
 func childrenOf(pid int) (children []int) {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // It may have gone.
-	for _, child := range strings.FieldsSeq(string(text)) {
+	for child := range strings.FieldsSeq(string(text)) {
 		if n, err := strconv.Atoi(child); err == nil {
 			children = append(children, n)
 		}
