@@ -110,14 +110,20 @@ func (term *terminal) end(b docBlock) string {
 		if text, ended := strings.CutSuffix(term.printed(), term.mark()); ended {
 			return text
 		}
-		select {
-		case <-term.exited:
-			term.t.Fatalf("%s: %v:\n%s\nprinted\n%s\n%s", b.where, term.cmd.ProcessState, b.text, term.printed(), term.errs.String())
-		default:
-		}
+		term.goesOn(b)
 	}
 	term.t.Fatalf("%s: not done after %v:\n%s\nprinted\n%s\n%s", b.where, patience, b.text, term.printed(), term.errs.String())
 	return ""
+}
+
+// goesOn checks that no command of a block has ended the terminal.
+func (term *terminal) goesOn(b docBlock) {
+	term.t.Helper()
+	select {
+	case <-term.exited:
+		term.t.Fatalf("%s: %v:\n%s\nprinted\n%s\n%s", b.where, term.cmd.ProcessState, b.text, term.printed(), term.errs.String())
+	default:
+	}
 }
 
 // printed is what the block under way has printed so far.
@@ -233,5 +239,8 @@ func (w *workplace) open(vars ...string) *terminal {
 // waitFor waits until a block under way has printed something.
 func (term *terminal) waitFor(b docBlock, from func() string, words string) {
 	term.t.Helper()
-	lbtest.Eventually(term.t, 30*time.Second, b.where+": "+words, func() bool { return strings.Contains(from(), words) })
+	lbtest.Eventually(term.t, patience, b.where+": "+words, func() bool {
+		term.goesOn(b)
+		return strings.Contains(from(), words)
+	})
 }
