@@ -41,7 +41,7 @@ KUBE_SCHEMAS_SUM := h1:tGKuv0awYHn11Cb6KPsZKxUmHgavF46K3NvVH0Nse9U=
 CHARTFLAGS ?=
 
 # Programs that the tests start or that the race detector needs; .ci/install-tools knows the package of each.
-TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc systemd-analyze
+TEST_TOOLS  := haproxy nginx etcd etcdctl promtool ip nft cc systemd-analyze systemd-nspawn curl openssl
 BENCH_TOOLS := etcd wrk ip
 LBSYNC_TOOLS := haproxy nginx
 

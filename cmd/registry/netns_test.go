@@ -99,8 +99,7 @@ func newLab(t *testing.T) *lab {
 			t.Fatal(err)
 		}
 	}
-	l.ip("-n", bridge, "link", "add", "bridge", "type", "bridge")
-	l.ip("-n", bridge, "link", "set", "bridge", "up")
+	l.addBridge()
 	l.ip("-n", bridge, "link", "set", "host", "master", "bridge", "up")
 	transport := &http.Transport{
 		DialContext:         (&net.Dialer{Timeout: labTimeout}).DialContext,
@@ -111,11 +110,28 @@ func newLab(t *testing.T) *lab {
 	return l
 }
 
+// addBridge makes the bridge in its namespace.
+func (l *lab) addBridge() {
+	l.t.Helper()
+	l.ip("-n", l.prefix, "link", "add", "bridge", "type", "bridge")
+	l.ip("-n", l.prefix, "link", "set", "bridge", "up")
+}
+
 // addNode makes a namespace for a node with the number as the last byte of its address.
 func (l *lab) addNode(number int, name string) *labNode {
 	l.t.Helper()
+	n := l.plug(number)
+	n.name = name
+	l.t.Cleanup(n.cleanUp)
+	l.nodes = append(l.nodes, n)
+	return n
+}
+
+// plug makes a namespace on the bridge, for whatever has an address with the number as its last byte.
+func (l *lab) plug(number int) *labNode {
+	l.t.Helper()
 	n := &labNode{
-		lab: l, name: name, addr: fmt.Sprintf("%s.%d", l.subnet, number),
+		lab: l, addr: fmt.Sprintf("%s.%d", l.subnet, number),
 		ns: fmt.Sprintf("%s-%d", l.prefix, number), link: fmt.Sprintf("node%d", number),
 	}
 	n.url = "http://" + n.addr + ":4001"
@@ -125,8 +141,6 @@ func (l *lab) addNode(number int, name string) *labNode {
 	l.ip("-n", n.ns, "addr", "add", n.addr+"/24", "dev", "eth0")
 	l.ip("-n", n.ns, "link", "set", "eth0", "up")
 	l.ip("-n", n.ns, "link", "set", "lo", "up")
-	l.t.Cleanup(n.cleanUp)
-	l.nodes = append(l.nodes, n)
 	return n
 }
 

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,46 +154,6 @@ func TestOtherClientsOverTLS(t *testing.T) {
 	}
 	if got := output(t, vars, "etcdctl", append(etcdctl, "ls", "--sort")...); got != "/a\n/b\n" {
 		t.Errorf("etcdctl ls: %s", got)
-	}
-}
-
-// docBlock returns the nth block of commands in docs/tls.md, from 0.
-func docBlock(t *testing.T, n int) string {
-	t.Helper()
-	text, err := os.ReadFile("../../docs/tls.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := strings.Split(string(text), "```sh\n")
-	block, _, ok := strings.Cut(blocks[n+1], "```")
-	if !ok {
-		t.Fatalf("docs/tls.md has no block %d", n)
-	}
-	return block
-}
-
-// The commands of docs/tls.md make files that a node takes, and talk to it.
-func TestDocumentedTLS(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	shell := func(script string) string {
-		t.Helper()
-		cmd := exec.CommandContext(t.Context(), "sh", "-e", "-c", script)
-		cmd.Dir = dir
-		var stderr strings.Builder // curl shows its progress there.
-		cmd.Stderr = &stderr
-		text, err := cmd.Output()
-		if err != nil {
-			t.Errorf("%s: %v\n%s", script, err, stderr.String())
-		}
-		return string(text)
-	}
-	shell(docBlock(t, 1))
-	file := func(name string) string { return "=" + filepath.Join(dir, name) }
-	p := startProcess(t, nil, anyPort, "--tls-cert"+file("node.pem"), "--tls-key"+file("node.key"), "--tls-client-ca"+file("ca.pem"))
-	got := shell(strings.ReplaceAll(docBlock(t, 2), "127.0.0.1:4001", strings.TrimPrefix(p.base, "http://")))
-	if !strings.Contains(got, `"value":"10.0.1.1"`) || !strings.HasSuffix(got, "/frontends/fe1\n/frontends/fe1\nok\n") {
-		t.Errorf("got %s", got)
 	}
 }
 
