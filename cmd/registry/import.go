@@ -86,7 +86,10 @@ func (f *importFlags) run(ctx context.Context, app *cli) error {
 		return err
 	}
 	err = job.run(ctx, there)
-	return errors.Join(err, job.print(app.stdout), job.failed(err))
+	if printed := job.print(app.stdout); err != nil || printed != nil {
+		return errors.Join(err, printed)
+	}
+	return job.refused()
 }
 
 // print writes a line for each entry that stays different, in their order, and the sums.
@@ -115,15 +118,15 @@ func (j *importJob) print(w io.Writer) error {
 	return err
 }
 
-// failed is the error for entries that could not be copied, unless there is another one already.
-func (j *importJob) failed(err error) error {
+// refused is the error for entries that could not be copied.
+func (j *importJob) refused() error {
 	refused := 0
 	for _, item := range j.items {
 		if item.outcome == isRefused {
 			refused++
 		}
 	}
-	if err != nil || refused == 0 {
+	if refused == 0 {
 		return nil
 	}
 	return &codeError{code: exitRefused, err: fmt.Errorf("%d of %d entries cannot be copied", refused, len(j.items))}

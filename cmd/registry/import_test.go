@@ -176,7 +176,7 @@ func TestImportThatCannotGoOn(t *testing.T) {
 		var writes, fails atomic.Int64
 		fails.Store(1)
 		base, _ := importTarget(t, func(_ *registry.Store, w http.ResponseWriter, r *http.Request) bool {
-			return r.Method == "PUT" && writes.Add(1) > 50 && fails.Load() == 1 && tt.fail(w)
+			return r.Method == http.MethodPut && writes.Add(1) > 50 && fails.Load() == 1 && tt.fail(w)
 		})
 		got := runImport(t, from, base)
 		made := len(listed(t, base))
@@ -207,9 +207,9 @@ func TestImportGoesOn(t *testing.T) {
 	var slowed atomic.Int64
 	base, _ := importTarget(t, func(_ *registry.Store, w http.ResponseWriter, r *http.Request) bool {
 		switch {
-		case r.Method == "PUT" && r.URL.Path == "/v2/keys/d/007":
+		case r.Method == http.MethodPut && r.URL.Path == "/v2/keys/d/007":
 			return v2Error(w, 413, 210)
-		case r.Method == "PUT" && r.URL.Path == "/v2/keys/d/e/042" && slowed.Add(1) < 3:
+		case r.Method == http.MethodPut && r.URL.Path == "/v2/keys/d/e/042" && slowed.Add(1) < 3:
 			return v2Error(w, 429, 120)
 		}
 		return false
@@ -227,7 +227,7 @@ func TestImportBesideOthers(t *testing.T) {
 	from := importSource(t)
 	base, store := importTarget(t, func(store *registry.Store, _ http.ResponseWriter, r *http.Request) bool {
 		value, mine := map[string]string{"/v2/keys/d/001": "1", "/v2/keys/d/002": "2"}[r.URL.Path]
-		if mine && r.Method == "PUT" {
+		if mine && r.Method == http.MethodPut {
 			if _, err := store.Put(registry.Key(strings.TrimPrefix(r.URL.Path, "/v2/keys")), registry.PutOptions{Value: value}); err != nil {
 				t.Error(err)
 			}
