@@ -87,7 +87,7 @@ A flag on the command line wins. Those of serve can be in a file, too: see "regi
 		&cobra.Group{ID: groupServices, Title: "Services:"},
 		&cobra.Group{ID: groupKeys, Title: "Keys, as with etcdctl:"},
 	)
-	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app), newBackupCommand(app), newRestoreCommand(app))
+	addGroup(root, groupServices, newServeCommand(app), newMembersCommand(app), newLbsyncCommand(app), newAppliedCommand(app), newDemoCommand(app), newBackupCommand(app), newRestoreCommand(app), newImportCommand(app))
 	addGroup(root, groupKeys,
 		newGetCommand(app),
 		newSetCommand(app),

@@ -76,6 +76,7 @@ func TestCommandsOverTLS(t *testing.T) {
 		{[]string{"rm", "/d/b"}, ""},
 		{[]string{"members"}, "dot   " + p.url},
 		{[]string{"backup", p.dir.write(t, "backup", nil)}, "3 entries"},
+		{[]string{"import", "--from", p.url, "--from-cacert", p.cacert, "--from-cert", p.cert, "--from-key", p.key}, "same: 3"},
 	} {
 		bare := runCommand(t.Context(), testEnv(tt.args, "ROLLCALL_ENDPOINTS="+p.url))
 		if bare.code != exitUnavailable || !strings.Contains(bare.stderr, "certificate signed by unknown authority") {

@@ -11,6 +11,15 @@ import (
 // endpoint is one node: a base URL without a trailing slash.
 type endpoint string
 
+// String is the URL for people and logs: without its password, if it has one.
+func (e endpoint) String() string {
+	u, err := url.Parse(string(e))
+	if err != nil {
+		return "(unreadable URL)"
+	}
+	return u.Redacted()
+}
+
 // nodeList holds the nodes in order of preference and remembers which one to ask first.
 type nodeList struct {
 	all     []endpoint

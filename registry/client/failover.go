@@ -61,7 +61,7 @@ func (c *Client) doRound(ctx context.Context, r request) (_ *Response, failures 
 			return resp, nil, err
 		case failed.sent && !r.repeatable:
 			c.nodes.leave(place)
-			return nil, nil, &OutcomeUnknownError{Endpoint: string(failed.endpoint), Err: failed.err}
+			return nil, nil, &OutcomeUnknownError{Endpoint: failed.endpoint.String(), Err: failed.err}
 		case ctx.Err() != nil:
 			return nil, nil, fmt.Errorf("%s: %w", failed.endpoint, ctx.Err())
 		}

@@ -3,7 +3,9 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -165,6 +167,32 @@ func TestUnavailable(t *testing.T) {
 			t.Errorf("took %v, want two growing pauses", took)
 		}
 	})
+}
+
+// TestPasswordIsNotTold: a URL's password is sent and never shown.
+func TestPasswordIsNotTold(t *testing.T) {
+	t.Parallel()
+	node := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "root" || password != "secret" {
+			t.Errorf("asked as %q with %q", user, password)
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	t.Cleanup(node.Close)
+	c, err := New([]string{"http://root:secret@" + node.Listener.Addr().String()}, Options{Rounds: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, unavailable := c.Get(t.Context(), "/k", GetOptions{})
+	_, unknown := c.Create(t.Context(), "/k", "v", CreateOptions{})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, ended := c.attempt(ctx, c.nodes.all[0], request{method: http.MethodGet})
+	for want, err := range map[string]error{"no registry node answers": unavailable, "may have been done": unknown, "context canceled": ended} {
+		if text := fmt.Sprint(err); strings.Contains(text, "secret") || !strings.Contains(text, "root:xxxxx@") || !strings.Contains(text, want) {
+			t.Errorf("the error is %q, want one with %q and without the password", text, want)
+		}
+	}
 }
 
 // TestHungNode: a node that takes the request and says nothing costs one time-out, and says so.

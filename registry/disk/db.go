@@ -77,8 +77,10 @@ func Open(dir string, o Options) (*DB, error) {
 		if err != nil {
 			return nil, err
 		}
-	case <-db.faults.failed: // it will not return
-		return nil, damaged(dir, db.faults.now())
+	case <-db.faults.failed: // it may not return
+	}
+	if err := db.faults.stuck(); err != nil {
+		return nil, damaged(dir, err)
 	}
 	if err := db.faults.now(); err != nil {
 		return nil, errors.Join(damaged(dir, err), db.pebble.Close(), db.proof.close())
@@ -112,9 +114,15 @@ func (db *DB) options(o Options) *pebble.Options {
 		MemTableSize:       memTableBytes,
 		MaxOpenFiles:       maxOpenFiles,
 		Logger:             pebbleLog{o.Log, db.faults},
-		EventListener: &pebble.EventListener{DataCorruption: func(i pebble.DataCorruptionInfo) {
-			db.faults.corrupt(fmt.Errorf("%w: %s: %w", ErrDamaged, i.Path, i.Details))
-		}},
+		EventListener: &pebble.EventListener{
+			DataCorruption: func(i pebble.DataCorruptionInfo) {
+				db.faults.corrupt(fmt.Errorf("%w: %s: %w", ErrDamaged, i.Path, i.Details))
+			},
+			BackgroundError: func(err error) {
+				o.Log.Warn("journal", "text", fmt.Sprintf("background error: %v", err))
+				db.faults.background(err)
+			},
+		},
 	}
 }
 

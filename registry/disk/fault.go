@@ -24,6 +24,7 @@ type faults struct {
 
 	mu       sync.Mutex
 	armed    bool          // errors are held; before that they are returned
+	ended    bool          // they are not any more, since the journal is closed
 	held     int           // how many operations wait
 	err      error         // why
 	fatal    error         // why nothing more can be kept, nil if it can
@@ -51,6 +52,7 @@ func (f *faults) end() {
 		f.armed = false
 		close(f.released)
 	}
+	f.ended = true
 	f.failLocked(errClosed)
 }
 
@@ -122,6 +124,38 @@ func (f *faults) corrupt(err error) {
 		f.failLocked(err)
 	} else if f.fatal == nil {
 		f.fatal = err
+	}
+}
+
+// background is told what has failed besides what was asked for. The database would try that again at once, for ever and
+// without a pause. While the journal is opened, nothing that fails is held; so this ends the opening, and stays here.
+func (f *faults) background(err error) {
+	if f.failOpening(err) {
+		select {}
+	}
+}
+
+// failOpening is fail while errors are not held yet; it reports false when they are.
+func (f *faults) failOpening(err error) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.armed || f.ended {
+		return false
+	}
+	if f.fatal == nil {
+		f.fatal = err
+	}
+	f.failLocked(err)
+	return true
+}
+
+// stuck returns why the database has stopped for good, nil if it has not.
+func (f *faults) stuck() error {
+	select {
+	case <-f.failed:
+		return f.now()
+	default:
+		return nil
 	}
 }
 

@@ -145,6 +145,43 @@ func TestWritesFailForAWhile(t *testing.T) {
 	}
 }
 
+// A disk that becomes full while a node is down refuses the tables that a start makes of the log: the start ends with the
+// reason, and nothing goes on in the background.
+func TestOpenOnAFullDisk(t *testing.T) {
+	var writes atomic.Int64
+	db, _, _ := openSick(t, writesFail(syscall.ENOSPC))
+	commit(t, db, true, "k/before", "1")
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, log := &sick{fault: func(op errorfs.Op) error {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsWrite && strings.HasSuffix(op.Path, ".sst") {
+			writes.Add(1)
+			return syscall.ENOSPC
+		}
+		return nil
+	}}, &lines{}
+	s.on.Store(true)
+	opened := make(chan error, 1)
+	go func() {
+		_, err := Open(db.dir, Options{fs: errorfs.Wrap(vfs.Default, s), Log: slog.New(slog.NewTextHandler(log, nil))})
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "data directory "+db.dir) {
+			t.Errorf("the start failed with %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("the start does not end")
+	}
+	before := writes.Load()
+	time.Sleep(100 * time.Millisecond)
+	if now := writes.Load(); now != before || strings.Count(log.String(), "background error") != 1 {
+		t.Errorf("%d more attempts to write after it:\n%s", now-before, log)
+	}
+}
+
 // After a failed sync nobody knows what is on disk: nothing is acknowledged any more, the
 // process goes on, and a new start finds what was acknowledged before.
 func TestSyncFails(t *testing.T) {
