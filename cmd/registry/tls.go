@@ -67,6 +67,7 @@ type tlsKeeper struct {
 	log      *slog.Logger
 	current  atomic.Pointer[tlsIdentity]
 	failures atomic.Uint64
+	unusable atomic.Bool // the files, as they were last looked at
 
 	// The goroutine of run has these alone.
 	suspect string // what the last look found wrong
@@ -121,6 +122,7 @@ func (k *tlsKeeper) look(now time.Time, patient bool) {
 	files, err := k.cfg.read()
 	if err == nil && files == k.current.Load().files {
 		k.suspect, k.told = "", ""
+		k.unusable.Store(false)
 		return
 	}
 	var id *tlsIdentity
@@ -132,6 +134,7 @@ func (k *tlsKeeper) look(now time.Time, patient bool) {
 		return
 	}
 	k.suspect, k.told, k.warned = "", "", expiryFar
+	k.unusable.Store(false)
 	k.current.Store(id)
 	k.log.Info("TLS files changed", k.describe(id)...)
 }
@@ -154,6 +157,7 @@ func (k *tlsKeeper) complain(err error, what string, patient bool) {
 	}
 	k.told = what
 	k.failures.Add(1)
+	k.unusable.Store(true)
 	k.log.Error("TLS files cannot be used, the former ones stay", "error", err)
 }
 
@@ -227,7 +231,8 @@ func (k *tlsKeeper) listen(server *http.Server, l net.Listener) net.Listener {
 
 // Stats is what the keeper can tell.
 func (k *tlsKeeper) Stats() metrics.TLSStats {
-	return metrics.TLSStats{NotAfter: k.current.Load().leaf.NotAfter, Failures: k.failures.Load()}
+	leaf := k.current.Load().leaf
+	return metrics.TLSStats{NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, Failures: k.failures.Load(), Unusable: k.unusable.Load()}
 }
 
 // tlsFiles is what the files hold.
