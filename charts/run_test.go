@@ -357,9 +357,10 @@ func runBalancer(t *testing.T, all []object, service, url string, clients []stri
 		}
 	}
 	ports := freePorts(t, 2)
-	here := append(more,
-		"/run/rollcall", dir+"/run", "/var/lib/rollcall", dir+"/state", "/config/", dir+"/config/", service, url,
-		"0.0.0.0:4002", "127.0.0.1:"+ports[1], "[::]:4002", "127.0.0.1:"+ports[1], "[::]:8080", "127.0.0.1:"+ports[0], ":8080", "127.0.0.1:"+ports[0])
+	here := slices.Concat(more, []string{
+		"/run/rollcall", dir + "/run", "/var/lib/rollcall", dir + "/state", "/config/", dir + "/config/", service, url,
+		"0.0.0.0:4002", "127.0.0.1:" + ports[1], "[::]:4002", "127.0.0.1:" + ports[1], "[::]:8080", "127.0.0.1:" + ports[0], ":8080", "127.0.0.1:" + ports[0],
+	})
 	config := find(t, all, "ConfigMap", release+"-rollcall-balancer")
 	for name, text := range at[map[string]any](config, "data") {
 		writeFile(t, filepath.Join(dir, "config", name), strings.NewReplacer(here...).Replace(text.(string)))

@@ -175,7 +175,8 @@ func TestLbsyncTLSFilesChange(t *testing.T) {
 		t.Error("a faulty key has taken the certificate away")
 	}
 	stays.want(t, l.url+"/metrics", http.StatusOK, "rollcall_tls_last_reload_success 0\n")
-	l.write(t, "lbsync.yaml", l.yaml[:strings.Index(l.yaml, "listen_tls:")])
+	plain, _, _ := strings.Cut(l.yaml, "listen_tls:")
+	l.write(t, "lbsync.yaml", plain)
 	l.reload()
 	lbtest.Eventually(t, 10*time.Second, "a warning", func() bool { return l.log.Has("a new listen_tls needs a restart") })
 	stays.want(t, l.url+"/livez", http.StatusOK, "ok\n")
