@@ -23,18 +23,23 @@ import (
 type tlsRelease struct {
 	all     []object
 	url     string
-	clients string // the directory of what clients have
+	secrets map[string]map[string][]byte // as cert-manager makes them
+	clients string                       // the directory of what the pod of helm test has at /tls
 }
 
 const tlsService = "https://" + release + "-rollcall:4001"
 
 func startTLSRelease(t *testing.T) tlsRelease {
 	t.Helper()
-	r := tlsRelease{all: objects(t, mustRender(t, "tls")), clients: t.TempDir()}
-	ports, dir := freePorts(t, 2), t.TempDir()
-	writeCertificates(t, dir, r.clients)
-	write(t, filepath.Join(dir, "gossip.keys"), []byte("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"))
-	startNode(t, r.all, "node-0", ports[0], ports[1], "", "=/tls/", "="+dir+"/", "=/gossip/", "="+dir+"/", "[::]", "127.0.0.1")
+	r := tlsRelease{all: objects(t, mustRender(t, "tls")), secrets: makeSecrets(t)}
+	ports, keys := freePorts(t, 2), t.TempDir()
+	write(t, filepath.Join(keys, "gossip.keys"), []byte("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"))
+	for _, o := range r.all {
+		if o.kind() == "StatefulSet" {
+			startNode(t, r.all, "node-0", ports[0], ports[1], "", "=/tls/", "="+r.mount(t, o)+"/", "=/gossip/", "="+keys+"/", "[::]", "127.0.0.1")
+		}
+	}
+	r.clients = r.mount(t, find(t, r.all, "Pod", release+"-rollcall-test"))
 	r.url = "https://127.0.0.1:" + ports[0]
 	eventually(t, "ready", func() error {
 		code, err := r.status("/readyz")
@@ -44,6 +49,34 @@ func startTLSRelease(t *testing.T) tlsRelease {
 		return err
 	})
 	return r
+}
+
+// mount makes what a workload's pods have at /tls.
+func (r tlsRelease) mount(t *testing.T, o object) string {
+	t.Helper()
+	dir := t.TempDir()
+	file := func(secret, key, path string) {
+		content, ok := r.secrets[secret][key]
+		if !ok {
+			t.Errorf("%v: the secret %q has no %q", o, secret, key)
+		}
+		write(t, filepath.Join(dir, path), content)
+	}
+	for _, v := range list(podOf(o), "spec", "volumes") {
+		if v["name"] != "tls" {
+			continue
+		}
+		whole := at[string](v, "secret", "secretName")
+		for key := range r.secrets[whole] {
+			file(whole, key, key)
+		}
+		for _, source := range list(v, "projected", "sources") {
+			for _, item := range list(source, "secret", "items") {
+				file(at[string](source, "secret", "name"), at[string](item, "key"), at[string](item, "path"))
+			}
+		}
+	}
+	return dir
 }
 
 // status asks as a kubelet does, which has no certificate and verifies none.
@@ -101,7 +134,8 @@ func TestHelmTestRunsWithTLS(t *testing.T) {
 
 func TestBalancerRunsWithTLS(t *testing.T) {
 	r := startTLSRelease(t)
-	runBalancer(t, r.all, tlsService, r.url, r.files(), "/tls/", r.clients+"/")
+	files := r.mount(t, find(t, r.all, "Deployment", release+"-rollcall-balancer"))
+	runBalancer(t, r.all, tlsService, r.url, r.files(), "/tls/", files+"/")
 }
 
 // A backup is a file in the volume that "registry restore" takes, and of these there are as many as the values say.
@@ -114,7 +148,8 @@ func TestBackupRuns(t *testing.T) {
 	for _, name := range []string{"20200101T000000Z", "20200102T000000Z", "20200103T000000Z", "20200104T000000Z"} {
 		write(t, filepath.Join(volume, "rollcall-"+name+".backup"), nil)
 	}
-	runBackup(t, r.all, tlsService, r.url, volume, "=/tls/", "="+r.clients+"/")
+	files := r.mount(t, find(t, r.all, "CronJob", release+"-rollcall-backup"))
+	runBackup(t, r.all, tlsService, r.url, volume, "=/tls/", "="+files+"/")
 	wantBackups(t, volume, 3)
 }
 
@@ -151,29 +186,29 @@ func wantBackups(t *testing.T, volume string, n int) {
 	}
 }
 
-// writeCertificates makes an authority, and with it tls.crt, tls.key and ca.crt in the directories of the nodes and of their
-// clients.
-func writeCertificates(t *testing.T, nodes, clients string) {
+// makeSecrets makes an authority and what it signs: the secrets of the nodes and of their clients.
+func makeSecrets(t *testing.T) map[string]map[string][]byte {
 	t.Helper()
 	ca := &x509.Certificate{Subject: pkix.Name{CommonName: "ca"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	caKey := newKey(t)
 	root := sign(t, ca, ca, caKey, caKey)
-	for _, d := range []struct {
-		dir  string
-		cert x509.Certificate
-	}{
-		{nodes, x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}}},
-		{clients, x509.Certificate{Subject: pkix.Name{CommonName: "client"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}},
+	secrets := make(map[string]map[string][]byte)
+	for name, template := range map[string]*x509.Certificate{
+		"tls":    {IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}},
+		"client": {Subject: pkix.Name{CommonName: "client"}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}},
 	} {
 		key := newKey(t)
 		private, err := x509.MarshalPKCS8PrivateKey(key)
 		if err != nil {
 			t.Fatal(err)
 		}
-		write(t, filepath.Join(d.dir, "tls.crt"), sign(t, &d.cert, ca, key, caKey))
-		write(t, filepath.Join(d.dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
-		write(t, filepath.Join(d.dir, "ca.crt"), root)
+		secrets[release+"-rollcall-"+name] = map[string][]byte{
+			"tls.crt": sign(t, template, ca, key, caKey),
+			"tls.key": pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}),
+			"ca.crt":  root,
+		}
 	}
+	return secrets
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {
