@@ -26,6 +26,8 @@ func findings(all []object, declared []string) []string {
 			p.checkStatefulSet(o)
 		case "Deployment":
 			p.checkWorkload(o)
+		case "CronJob":
+			p.checkCronJob(o)
 		case "Pod":
 			p.checkPod(at[map[string]any](o, "spec"), nil)
 		case "Service":
@@ -99,6 +101,58 @@ func (p *policy) checkStatefulSet(o object) {
 	p.want(protocols["TCP"] && protocols["UDP"], "gossip is not there for TCP and UDP")
 }
 
+func (p *policy) checkCronJob(o object) {
+	p.want(at[string](o, "spec", "concurrencyPolicy") == "Forbid", "two may run at a time")
+	job := at[map[string]any](o, "spec", "jobTemplate", "spec")
+	p.want(at[float64](job, "activeDeadlineSeconds") > 0, "a job may run for ever")
+	spec := at[map[string]any](job, "template", "spec")
+	p.checkPod(spec, nil)
+	for _, v := range list(spec, "volumes") {
+		p.want(v["emptyDir"] == nil, "volume %s ends with the pod", at[string](v, "name"))
+	}
+}
+
+// podOf returns the template of a workload's pods, a pod itself, or nil.
+func podOf(o object) map[string]any {
+	switch o.kind() {
+	case "Pod":
+		return o
+	case "CronJob":
+		return at[map[string]any](o, "spec", "jobTemplate", "spec", "template")
+	default:
+		return at[map[string]any](o, "spec", "template")
+	}
+}
+
+// checkSecrets wants that a volume's secrets are there, and that nobody but the nodes has their key.
+func (p *policy) checkSecrets(v map[string]any) {
+	p.checkReference("Secret", at[string](v, "secret", "secretName"))
+	for _, source := range list(v, "projected", "sources") {
+		name := at[string](source, "secret", "name")
+		p.checkReference("Secret", name)
+		items := list(source, "secret", "items")
+		p.want(len(items) > 0, "volume %s has all of the secret %s", at[string](v, "name"), name)
+		for _, item := range items {
+			p.want(name != p.nodeSecret() || !strings.HasSuffix(at[string](item, "key"), ".key"), "volume %s has the key of the nodes", at[string](v, "name"))
+		}
+	}
+}
+
+// nodeSecret is the name of the secret with the nodes' certificate and key, empty without TLS.
+func (p *policy) nodeSecret() string {
+	for _, o := range p.all {
+		if o.kind() != "StatefulSet" {
+			continue
+		}
+		for _, v := range list(podOf(o), "spec", "volumes") {
+			if v["name"] == "tls" {
+				return at[string](v, "secret", "secretName")
+			}
+		}
+	}
+	return ""
+}
+
 // checkPod holds a pod against the restricted profile of Kubernetes, and some more.
 func (p *policy) checkPod(spec map[string]any, claims []string) {
 	for _, key := range []string{"hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace"} {
@@ -118,8 +172,9 @@ func (p *policy) checkPod(spec map[string]any, claims []string) {
 		name := at[string](v, "name")
 		volumes[name] = false
 		p.want(v["hostPath"] == nil, "volume %s is a path of the machine", name)
-		p.checkReference("Secret", at[string](v, "secret", "secretName"))
+		p.checkSecrets(v)
 		p.checkReference("ConfigMap", at[string](v, "configMap", "name"))
+		p.checkReference("PersistentVolumeClaim", at[string](v, "persistentVolumeClaim", "claimName"))
 	}
 	containers := slices.Concat(list(spec, "initContainers"), list(spec, "containers"))
 	p.want(len(list(spec, "containers")) > 0, "no container")
@@ -261,10 +316,7 @@ func (p *policy) checkServiceMonitor(o object) {
 func (p *policy) wantPods(selector map[string]any, what string) []map[string]any {
 	var pods []map[string]any
 	for _, o := range p.all {
-		pod := map[string]any(o)
-		if o.kind() != "Pod" {
-			pod = at[map[string]any](o, "spec", "template")
-		}
+		pod := podOf(o)
 		if pod != nil && covers(at[map[string]any](pod, "metadata", "labels"), selector) {
 			pods = append(pods, pod)
 		}
@@ -275,7 +327,7 @@ func (p *policy) wantPods(selector map[string]any, what string) []map[string]any
 
 // checkReference wants what a pod needs to be there.
 func (p *policy) checkReference(kind, name string) {
-	p.want(name == "" || p.named(kind, name) != nil || kind == "Secret" && slices.Contains(p.declared, name), "no %s %s", kind, name)
+	p.want(name == "" || p.named(kind, name) != nil || (kind == "Secret" || kind == "PersistentVolumeClaim") && slices.Contains(p.declared, name), "no %s %s", kind, name)
 }
 
 func (p *policy) named(kind, name string) object {
@@ -313,98 +365,13 @@ func covers(labels, selector map[string]any) bool {
 	return len(selector) > 0
 }
 
-// existing are the secrets that the value sets say are there.
-var existing = []string{"rollcall-gossip", "rollcall-certificate"}
+// existing are the secrets and claims that the value sets say are there.
+var existing = []string{"rollcall-gossip", "rollcall-certificate", "rollcall-backups"}
 
 func TestPolicies(t *testing.T) {
 	for _, set := range valueSets(t) {
 		for _, f := range findings(objects(t, mustRender(t, set)), existing) {
 			t.Errorf("%s: %s", set, f)
-		}
-	}
-}
-
-// The rules notice what they are there for: each case breaks one thing in a release that is right.
-func TestPoliciesNotice(t *testing.T) {
-	workload := func(all []object) map[string]any {
-		for _, o := range all {
-			if o.kind() == "StatefulSet" {
-				return o
-			}
-		}
-		return nil
-	}
-	pod := func(all []object) map[string]any {
-		return at[map[string]any](workload(all), "spec", "template", "spec")
-	}
-	container := func(all []object) map[string]any { return list(pod(all), "containers")[0] }
-	security := func(all []object) map[string]any { return at[map[string]any](container(all), "securityContext") }
-	service := func(all []object) map[string]any {
-		return (&policy{all: all}).named("Service", release+"-rollcall-headless")
-	}
-	for _, c := range []struct {
-		name, want string
-		damage     func(all []object)
-	}{
-		{"root", "may run as root", func(all []object) { delete(at[map[string]any](pod(all), "securityContext"), "runAsNonRoot") }},
-		{"user", "runs as 0", func(all []object) { security(all)["runAsUser"] = 0.0 }},
-		{"seccomp", "no seccomp", func(all []object) { delete(at[map[string]any](pod(all), "securityContext"), "seccompProfile") }},
-		{"root file system", "may write to its root", func(all []object) { security(all)["readOnlyRootFilesystem"] = false }},
-		{"escalation", "may escalate", func(all []object) { delete(security(all), "allowPrivilegeEscalation") }},
-		{"privileged", "is privileged", func(all []object) { security(all)["privileged"] = true }},
-		{"capabilities", "keeps capabilities", func(all []object) { security(all)["capabilities"] = map[string]any{"drop": []any{"NET_RAW"}} }},
-		{"limits", "no limits of memory", func(all []object) { delete(at[map[string]any](container(all), "resources", "limits"), "memory") }},
-		{"image", `has the image "rollcall"`, func(all []object) { container(all)["image"] = "rollcall" }},
-		{"readiness", "no readinessProbe", func(all []object) { delete(container(all), "readinessProbe") }},
-		{"liveness by peers", "asks for readiness", func(all []object) {
-			at[map[string]any](container(all), "livenessProbe", "httpGet")["path"] = "/readyz"
-		}},
-		{"probe's port", "which it has not", func(all []object) {
-			at[map[string]any](container(all), "startupProbe", "httpGet")["port"] = "http"
-		}},
-		{"preStop", "no preStop", func(all []object) { delete(container(all), "lifecycle") }},
-		{"time to stop", "s to stop", func(all []object) { pod(all)["terminationGracePeriodSeconds"] = 12.0 }},
-		{"token", "automountServiceAccountToken is not false", func(all []object) { delete(pod(all), "automountServiceAccountToken") }},
-		{"host network", "hostNetwork", func(all []object) { pod(all)["hostNetwork"] = true }},
-		{"account", "no service account", func(all []object) { pod(all)["serviceAccountName"] = "other" }},
-		{"volume", "which is no volume", func(all []object) { list(container(all), "volumeMounts")[0]["name"] = "other" }},
-		{"secret", "no Secret other", func(all []object) {
-			pod(all)["volumes"] = []any{map[string]any{"name": "data", "secret": map[string]any{"secretName": "other"}}}
-		}},
-		{"config map in the environment", "no ConfigMap other", func(all []object) {
-			container(all)["envFrom"] = []any{map[string]any{"configMapRef": map[string]any{"name": "other"}}}
-		}},
-		{"host path", "path of the machine", func(all []object) {
-			pod(all)["volumes"] = []any{map[string]any{"name": "data", "hostPath": map[string]any{"path": "/"}}}
-		}},
-		{"spread", "nothing spreads", func(all []object) { delete(pod(all), "topologySpreadConstraints") }},
-		{"selector", "does not match the labels of its pods", func(all []object) {
-			at[map[string]any](workload(all), "spec", "selector", "matchLabels")["app.kubernetes.io/name"] = "other"
-		}},
-		{"service", "matches 0 kinds of pods", func(all []object) {
-			at[map[string]any](service(all), "spec", "selector")["app.kubernetes.io/name"] = "other"
-		}},
-		{"service's port", "is none of its pods", func(all []object) { list(service(all), "spec", "ports")[0]["targetPort"] = "http" }},
-		{"UDP", "not there for TCP and UDP", func(all []object) { list(service(all), "spec", "ports")[2]["protocol"] = "TCP" }},
-		{"not ready", "hides nodes", func(all []object) { delete(at[map[string]any](service(all), "spec"), "publishNotReadyAddresses") }},
-		{"ordered", "in parallel", func(all []object) { delete(at[map[string]any](workload(all), "spec"), "podManagementPolicy") }},
-		{"labels", "no label helm.sh/chart", func(all []object) { delete(at[map[string]any](workload(all), "metadata", "labels"), "helm.sh/chart") }},
-		{"open to all", "lets everybody in", func(all []object) {
-			delete(list((&policy{all: all}).named("NetworkPolicy", release+"-rollcall"), "spec", "ingress")[0], "from")
-		}},
-		{"policy's port", `no port "web"`, func(all []object) {
-			list(list((&policy{all: all}).named("NetworkPolicy", release+"-rollcall"), "spec", "ingress")[0], "ports")[0]["port"] = "web"
-		}},
-		{"monitor", "selects 2 services", func(all []object) {
-			delete(at[map[string]any]((&policy{all: all}).named("ServiceMonitor", release+"-rollcall"), "spec", "selector", "matchLabels"), "rollcall-scrape")
-		}},
-	} {
-		text := mustRender(t, "balancer")
-		all := objects(t, text)
-		c.damage(all)
-		found := findings(all, existing)
-		if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, c.want) }) {
-			t.Errorf("%s: found %q, want one with %q", c.name, found, c.want)
 		}
 	}
 }

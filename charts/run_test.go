@@ -2,10 +2,8 @@ package charts_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -217,6 +216,45 @@ func TestNodeHasTheFlags(t *testing.T) {
 	}
 }
 
+// limitFlag is a flag of a limit in the help of "registry serve".
+var limitFlag = regexp.MustCompile(`(?m)^ +--max-([a-z-]+) \w+ .*?(?:\(default (\d+)\))?$`)
+
+// The values have each limit of the node, with the node's default.
+func TestLimitsAreTheNodes(t *testing.T) {
+	help, err := runRegistry(t, "serve", "--help")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []string
+	for _, f := range limitFlag.FindAllStringSubmatch(help, -1) {
+		if f[1] != "body" {
+			want = append(want, "--max-"+f[1]+"="+cmp.Or(f[2], "0"))
+		}
+	}
+	var got []string
+	for _, arg := range nodeArgs(objects(t, mustRender(t, "default"))) {
+		if strings.HasPrefix(arg, "--max-") && !strings.HasPrefix(arg, "--max-body=") {
+			got = append(got, arg)
+		}
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if len(want) < 10 || !slices.Equal(got, want) {
+		t.Errorf("the chart gives\n%q, the node has by itself\n%q", got, want)
+	}
+}
+
+// A node takes the limits of the values: what is above them is refused.
+func TestLimitsRun(t *testing.T) {
+	url := startOneNode(t, "backup")
+	for size, ok := range map[int]bool{4096: true, 4097: false} {
+		out, err := runRegistry(t, "set", "/a", strings.Repeat("x", size), "--endpoints="+url)
+		if ok != (err == nil) || !ok && !strings.Contains(out, "the limit is 4096 (max-value)") {
+			t.Errorf("%d bytes: %v: %s", size, err, out)
+		}
+	}
+}
+
 // The nodes of the default set become one cluster: what one takes, another has.
 func TestClusterRuns(t *testing.T) {
 	all := objects(t, mustRender(t, "default"))
@@ -253,93 +291,44 @@ func TestMinimalRuns(t *testing.T) {
 
 // What "helm test" runs passes at a node, and fails where there is none.
 func TestHelmTestRuns(t *testing.T) {
-	all := objects(t, mustRender(t, "default"))
 	url := startOneNode(t, "balancer")
+	runHelmTest(t, objects(t, mustRender(t, "default")), "http://"+release+"-rollcall:4001", url)
+	if err := fetch(url+"/v2/keys/_helm-test/", `"nodes"`); err == nil {
+		t.Error("helm test leaves keys behind")
+	}
+}
+
+// runHelmTest runs the steps of "helm test" at a node whose URL is another one than that of the service; more are further
+// replacements in the arguments.
+func runHelmTest(t *testing.T, all []object, service, url string, more ...string) {
+	t.Helper()
 	pod := find(t, all, "Pod", release+"-rollcall-test")
 	steps := append(list(pod, "spec", "initContainers"), list(pod, "spec", "containers")...)
 	if len(steps) < 6 {
 		t.Fatalf("%d steps, want six", len(steps))
 	}
 	for i, step := range steps {
-		args := replaced(words(step, "args"), "http://"+release+"-rollcall:4001", url, "--ttl=30", "--ttl=8")
-		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
-		out, err := exec.CommandContext(ctx, registryProgram(t), args...).CombinedOutput()
-		stop()
-		if err != nil {
+		args := replaced(words(step, "args"), append(more, service, url, "--ttl=30", "--ttl=8")...)
+		if out, err := runRegistry(t, args...); err != nil {
 			t.Fatalf("%s: %v: %s", at[string](step, "name"), err, out)
 		}
-		nowhere := replaced(args, url, "http://127.0.0.1:"+freePorts(t, 1)[0])
 		if i > 0 {
 			continue
 		}
-		if err := exec.CommandContext(t.Context(), registryProgram(t), nowhere...).Run(); err == nil {
+		nowhere := replaced(args, url, url[:strings.LastIndex(url, ":")]+":"+freePorts(t, 1)[0])
+		if _, err := runRegistry(t, nowhere...); err == nil {
 			t.Errorf("%s passes without a registry", at[string](step, "name"))
 		}
 	}
-	if err := fetch(url+"/v2/keys/_helm-test/", `"nodes"`); err == nil {
-		t.Error("helm test leaves keys behind")
-	}
 }
 
-// With TLS and certificates of clients the probes get their answers without one, as does the step of helm test, and
-// nothing else does.
-func TestTLSRuns(t *testing.T) {
-	all := objects(t, mustRender(t, "tls"))
-	ports, dir := freePorts(t, 2), t.TempDir()
-	writeCertificate(t, dir)
-	write(t, filepath.Join(dir, "gossip.keys"), []byte("MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=\n"))
-	startNode(t, all, "node-0", ports[0], ports[1], "", "=/tls/", "="+dir+"/", "=/gossip/", "="+dir+"/", "[::]", "127.0.0.1")
-	url := "https://127.0.0.1:" + ports[0]
-	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
-	status := func(path string) (int, error) {
-		resp, err := client.Get(url + path)
-		if err != nil {
-			return 0, err
-		}
-		return resp.StatusCode, resp.Body.Close()
-	}
-	for _, o := range all {
-		if o.kind() != "StatefulSet" {
-			continue
-		}
-		c := list(o, "spec", "template", "spec", "containers")[0]
-		for _, kind := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
-			if scheme := at[string](c, kind, "httpGet", "scheme"); scheme != "HTTPS" {
-				t.Errorf("%s asks by %s", kind, scheme)
-			}
-			eventually(t, kind, func() error {
-				code, err := status(at[string](c, kind, "httpGet", "path"))
-				if err == nil && code != http.StatusOK {
-					err = errors.New(http.StatusText(code))
-				}
-				return err
-			})
-		}
-	}
-	if code, err := status("/v2/keys/"); code != http.StatusUnauthorized {
-		t.Errorf("keys without a certificate: %d, %v", code, err)
-	}
-	pod := find(t, all, "Pod", release+"-rollcall-test")
-	step := replaced(words(list(pod, "spec", "containers")[0], "args"), "https://"+release+"-rollcall:4001", url)
-	if out, err := exec.CommandContext(t.Context(), registryProgram(t), step...).CombinedOutput(); err != nil {
-		t.Errorf("helm test: %v: %s", err, out)
-	}
-}
-
-// writeCertificate makes tls.crt, tls.key and ca.crt in a directory, of one certificate.
-func writeCertificate(t *testing.T, dir string) {
+// runRegistry runs a command to its end.
+func runRegistry(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	server := httptest.NewTLSServer(nil) // It has one.
-	server.Close()
-	pair := server.TLS.Certificates[0]
-	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: pair.Certificate[0]})
-	write(t, filepath.Join(dir, "tls.crt"), cert)
-	write(t, filepath.Join(dir, "ca.crt"), cert)
-	write(t, filepath.Join(dir, "tls.key"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}))
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	out, err := exec.CommandContext(ctx, registryProgram(t), args...).CombinedOutput()
+	return string(out), err
 }
 
 func write(t *testing.T, path string, content []byte) {
@@ -354,7 +343,13 @@ func write(t *testing.T, path string, content []byte) {
 func TestBalancerRuns(t *testing.T) {
 	all := objects(t, mustRender(t, "balancer"))
 	url := startOneNode(t, "balancer")
+	runBalancer(t, all, "http://"+release+"-rollcall:4001", url, nil)
+}
 
+// runBalancer runs the balancer's pod at a node whose URL is another one than that of the service. Clients are the flags of
+// commands that ask it, more are further replacements.
+func runBalancer(t *testing.T, all []object, service, url string, clients []string, more ...string) {
+	t.Helper()
 	dir := t.TempDir()
 	for _, d := range []string{"config", "run", "state"} {
 		if err := os.Mkdir(filepath.Join(dir, d), 0o700); err != nil {
@@ -362,10 +357,10 @@ func TestBalancerRuns(t *testing.T) {
 		}
 	}
 	ports := freePorts(t, 2)
-	here := []string{
-		"/run/rollcall", dir + "/run", "/var/lib/rollcall", dir + "/state", "/config/", dir + "/config/",
-		"http://" + release + "-rollcall:4001", url, "0.0.0.0:4002", "127.0.0.1:" + ports[1], ":8080", "127.0.0.1:" + ports[0],
-	}
+	here := slices.Concat(more, []string{
+		"/run/rollcall", dir + "/run", "/var/lib/rollcall", dir + "/state", "/config/", dir + "/config/", service, url,
+		"0.0.0.0:4002", "127.0.0.1:" + ports[1], "[::]:4002", "127.0.0.1:" + ports[1], "[::]:8080", "127.0.0.1:" + ports[0], ":8080", "127.0.0.1:" + ports[0],
+	})
 	config := find(t, all, "ConfigMap", release+"-rollcall-balancer")
 	for name, text := range at[map[string]any](config, "data") {
 		writeFile(t, filepath.Join(dir, "config", name), strings.NewReplacer(here...).Replace(text.(string)))
@@ -400,8 +395,7 @@ func TestBalancerRuns(t *testing.T) {
 
 	host := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "hello from fe1") }))
 	t.Cleanup(host.Close)
-	set := exec.CommandContext(t.Context(), registryProgram(t), "set", "/frontends/fe1", host.Listener.Addr().String(), "--endpoints="+url)
-	if out, err := set.CombinedOutput(); err != nil {
+	if out, err := runRegistry(t, append(clients, "set", "/frontends/fe1", host.Listener.Addr().String(), "--endpoints="+url)...); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
 	eventually(t, "the host is served", func() error { return fetch("http://127.0.0.1:"+ports[0]+"/", "hello from fe1") })

@@ -26,6 +26,9 @@ type lines struct {
 	dropped  atomic.Uint64 // messages that memberlist had no room for
 	rejected atomic.Uint64 // packets and streams with another key or label
 	quiet    atomic.Bool   // the node is stopping
+
+	unanswered atomic.Uint64 // probes without an answer
+	fallbacks  atomic.Uint64 // probes that were answered by TCP alone
 }
 
 func newLines(l *slog.Logger, i *intake) *lines {
@@ -66,8 +69,12 @@ func (l *lines) count(text string) {
 	if strings.HasPrefix(text, "handler queue full, dropping message") {
 		l.dropped.Add(1)
 	}
+	if strings.HasPrefix(text, "Was able to connect to ") && strings.Contains(text, " over TCP but UDP probes failed") {
+		l.fallbacks.Add(1)
+	}
 	if name, ok := strings.CutPrefix(text, "Suspect "); ok {
 		if name, ok = strings.CutSuffix(name, " has failed, no acks received"); ok {
+			l.unanswered.Add(1)
 			l.intake.doubt(name)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	gometrics "github.com/hashicorp/go-metrics"
 	"github.com/hashicorp/memberlist"
 )
 
@@ -49,6 +50,8 @@ type Node struct {
 	seeker    *seeker
 	limit     *limiter // of log lines
 	counters  counters
+	figures   figures // of memberlist
+	labels    []gometrics.Label
 	crew      crew
 	fatal     chan error // one slot: ends Run
 
@@ -110,8 +113,10 @@ func (n *Node) open() error {
 		return err
 	}
 	n.transport = newTransport(bind.transport)
+	n.labels = theSink.add(&n.figures)
 	list, err := memberlist.Create(n.memberlistConfig(bind))
 	if err != nil {
+		theSink.remove(n.labels)
 		return errors.Join(err, n.transport.Shutdown())
 	}
 	n.list = list
@@ -136,6 +141,7 @@ func (n *Node) memberlistConfig(b binding) *memberlist.Config {
 	c.Delegate = delegate{n}
 	c.Events, c.Alive, c.Conflict, c.Ping = n.intake, n.intake, n.intake, n.intake
 	c.Logger = n.lines.logger()
+	c.MetricLabels = n.labels
 	if n.keys != nil {
 		c.Keyring = n.keys.ring
 	}
@@ -190,6 +196,7 @@ func (n *Node) Run(ctx context.Context) error {
 	cancel()
 	err = errors.Join(err, n.list.Shutdown())
 	n.crew.wait()
+	theSink.remove(n.labels)
 	n.seeker.known.save()
 	return err
 }
@@ -219,6 +226,7 @@ func (n *Node) leave() {
 func (n *Node) Close() error {
 	n.crew.close()
 	n.lines.quiet.Store(true)
+	defer theSink.remove(n.labels)
 	return n.list.Shutdown()
 }
 

@@ -51,6 +51,8 @@ type Stats struct {
 	Rejected uint64
 	// JoinFailures is the number of addresses that could not be joined.
 	JoinFailures uint64
+	// Memberlist is what memberlist counts of itself.
+	Memberlist MemberlistStats
 	// Peers are the other live members, sorted by name.
 	Peers []PeerStats
 }
@@ -116,6 +118,7 @@ func (n *Node) Stats() Stats {
 		HandoffDrops: n.lines.dropped.Load(),
 		Rejected:     n.lines.rejected.Load(),
 		JoinFailures: c.joinFailures.Load(),
+		Memberlist:   n.memberlistStats(),
 	}
 	now := time.Now()
 	for _, p := range n.peers.list() {

@@ -156,14 +156,18 @@ func TestMemberlistLines(t *testing.T) {
 		"[ERR] memberlist: failed to receive: no installed keys could decrypt the message from=10.0.0.1:999",
 		"[WARN] memberlist: handler queue full, dropping message (8) from=10.0.0.1:1",
 		"[INFO] memberlist: Suspect node a has failed, no acks received",
+		"[WARN] memberlist: Was able to connect to node b over TCP but UDP probes failed, network may be misconfigured",
 	} {
 		l.logger().Println(line)
 	}
-	if got := log.count("WARN"); got != 3 {
+	if got := log.count("WARN"); got != 4 {
 		t.Errorf("%d warnings: %q", got, log.lines)
 	}
 	if l.rejected.Load() != 2 || l.dropped.Load() != 1 || i.take().suspects["node a"] != Suspect {
 		t.Errorf("%d rejected, %d dropped", l.rejected.Load(), l.dropped.Load())
+	}
+	if l.unanswered.Load() != 1 || l.fallbacks.Load() != 1 {
+		t.Errorf("%d probes unanswered, %d answered by TCP alone", l.unanswered.Load(), l.fallbacks.Load())
 	}
 }
 

@@ -21,6 +21,8 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Listen is HOST:PORT for /status, /metrics, /livez, /readyz and the feeds; empty is off. This package only checks it.
 	Listen string `yaml:"listen"`
+	// ListenTLS has clients of Listen use https. This package only checks it.
+	ListenTLS ListenTLSConfig `yaml:"listen_tls"`
 	// StateDir is the directory in which the last good pools and files are kept; empty keeps the pools beside each
 	// balancer's file.
 	StateDir string `yaml:"state_dir"`
@@ -44,6 +46,15 @@ type TLSConfig struct {
 	// Cert and Key are what nodes get that ask for a certificate. Both are read again for each connection.
 	Cert string `yaml:"cert"`
 	Key  string `yaml:"key"`
+}
+
+// ListenTLSConfig are the paths of PEM files for Listen. All are read again when they change.
+type ListenTLSConfig struct {
+	// Cert is the certificate with its chain, and Key is its key. Both empty is plain HTTP.
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
+	// ClientCA holds authorities: clients need a certificate of one of them, but for probes and metrics. Empty asks for none.
+	ClientCA string `yaml:"client_ca"`
 }
 
 // Service is where a pool comes from.

@@ -105,6 +105,7 @@ nginx:
     check: [nginx, -t]
     reload: [nginx, -s, reload]
 tls: {cacert: ca.pem, cert: lb.pem, key: lb.key}
+listen_tls: {cert: lb.pem, key: lb.key, client_ca: ca.pem}
 `
 
 func TestFullConfig(t *testing.T) {

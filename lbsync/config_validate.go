@@ -67,6 +67,7 @@ func (v *validator) config(c *Config) error {
 	v.endpoints(c.Endpoints)
 	v.tls(c.TLS)
 	v.process(c)
+	v.listenTLS(c)
 	v.timing(c.Timing)
 	v.services(c.Services)
 	v.report(c)
@@ -180,6 +181,21 @@ func (v *validator) tls(c TLSConfig) {
 	v.filePath("$.tls.key", c.Key)
 	if (c.Cert == "") != (c.Key == "") {
 		v.fault("$.tls", "cert and key go together")
+	}
+}
+
+func (v *validator) listenTLS(c *Config) {
+	t := c.ListenTLS
+	v.filePath("$.listen_tls.cert", t.Cert)
+	v.filePath("$.listen_tls.key", t.Key)
+	v.filePath("$.listen_tls.client_ca", t.ClientCA)
+	switch {
+	case (t.Cert == "") != (t.Key == ""):
+		v.fault("$.listen_tls", "cert and key go together")
+	case t.ClientCA != "" && t.Cert == "":
+		v.fault("$.listen_tls.client_ca", "client_ca needs cert and key")
+	case t.Cert != "" && c.Listen == "":
+		v.fault("$.listen_tls", "listen_tls has no effect without listen")
 	}
 }
 

@@ -15,6 +15,7 @@ type Gossip struct {
 
 	members, wire, messages, messageBytes *prometheus.Desc
 	roundTrip, age                        *prometheus.Desc
+	memberlist                            memberlist
 }
 
 // NewGossipCollector returns a collector that calls stats for each scrape.
@@ -31,6 +32,7 @@ func NewGossipCollector(stats func() gossip.Stats) *Gossip {
 	}
 	return &Gossip{
 		stats:        stats,
+		memberlist:   newMemberlist(),
 		members:      desc("members", "Nodes of the cluster by status, this one included.", "status"),
 		wire:         desc("wire_bytes_total", "Bytes of gossip, as packets (UDP) and in streams (TCP), with all overhead but the headers of IP.", "direction", "transport"),
 		messages:     desc("messages_total", "Messages of replication, by kind.", "direction", "kind"),
@@ -74,6 +76,7 @@ func (c *Gossip) Describe(ch chan<- *prometheus.Desc) {
 	for _, r := range c.rows {
 		ch <- r.desc
 	}
+	c.memberlist.describe(ch)
 }
 
 // Collect implements [prometheus.Collector].
@@ -102,6 +105,7 @@ func (c *Gossip) Collect(ch chan<- prometheus.Metric) {
 	for _, r := range c.rows {
 		ch <- prometheus.MustNewConstMetric(r.desc, r.kind, r.value(s))
 	}
+	c.memberlist.collect(ch, s.Memberlist)
 }
 
 // peersByLabel makes labels of the peers' names, which other nodes have chosen. Where two are the same then, the later

@@ -63,6 +63,11 @@ func gossipStats() gossip.Stats {
 			{Name: "b\xff", RoundTrip: time.Millisecond, Age: 5 * time.Second},
 			{Name: "new", Age: time.Second},
 		},
+		Memberlist: gossip.MemberlistStats{
+			News:           map[string]uint64{"alive": 31, "suspect": 32, "dead": 33},
+			DegradedProbes: 34, DegradedTimeouts: 35, ProbeFailures: 36, Fallbacks: 37, Accepted: 38, PushPulls: 39, Queued: 40,
+			Probe: gossip.Histogram{Count: 3, Sum: 1.5, Buckets: map[float64]uint64{0.1: 1, 1: 2}},
+		},
 	}
 }
 
@@ -128,7 +133,28 @@ rollcall_gossip_wire_bytes_total{direction="received",transport="packets"} 1500
 rollcall_gossip_wire_bytes_total{direction="received",transport="streams"} 2500
 rollcall_gossip_wire_bytes_total{direction="sent",transport="packets"} 1000
 rollcall_gossip_wire_bytes_total{direction="sent",transport="streams"} 2000
+rollcall_memberlist_degraded_probes_total 34
+rollcall_memberlist_degraded_timeouts_total 35
+rollcall_memberlist_news_total{kind="alive"} 31
+rollcall_memberlist_news_total{kind="dead"} 33
+rollcall_memberlist_news_total{kind="suspect"} 32
+rollcall_memberlist_probe_failures_total 36
+rollcall_memberlist_probe_fallbacks_total 37
+rollcall_memberlist_push_pull_streams_total 39
+rollcall_memberlist_queued_messages 40
+rollcall_memberlist_streams_accepted_total 38
 `)
+	want := `# HELP rollcall_memberlist_probe_duration_seconds Time of probes of another node, until its answer or until it is suspected.
+# TYPE rollcall_memberlist_probe_duration_seconds histogram
+rollcall_memberlist_probe_duration_seconds_bucket{le="0.1"} 1
+rollcall_memberlist_probe_duration_seconds_bucket{le="1"} 2
+rollcall_memberlist_probe_duration_seconds_bucket{le="+Inf"} 3
+rollcall_memberlist_probe_duration_seconds_sum 1.5
+rollcall_memberlist_probe_duration_seconds_count 3
+`
+	if err := testutil.CollectAndCompare(NewGossipCollector(gossipStats), strings.NewReader(want), "rollcall_memberlist_probe_duration_seconds"); err != nil {
+		t.Error(err)
+	}
 }
 
 // A node that has just begun shows all series at 0.

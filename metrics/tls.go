@@ -8,8 +8,9 @@ import (
 
 // TLSStats is what a node can tell of its TLS.
 type TLSStats struct {
-	NotAfter time.Time // of the certificate that clients get
-	Failures uint64    // times that changed files could not be used
+	NotBefore, NotAfter time.Time // of the certificate that clients get
+	Failures            uint64    // times that changed files could not be used
+	Unusable            bool      // the files, as they were last looked at, cannot be used
 }
 
 // TLS collects the figures of a node's TLS.
@@ -23,6 +24,10 @@ func NewTLSCollector(stats func() TLSStats) *TLS {
 	return &TLS{stats: stats, rows: []row[TLSStats]{
 		newRow(prometheus.GaugeValue, "rollcall_tls_certificate_expiry_timestamp_seconds", "When the certificate that clients get expires.",
 			func(s TLSStats) float64 { return timestamp(s.NotAfter) }),
+		newRow(prometheus.GaugeValue, "rollcall_tls_certificate_start_timestamp_seconds", "From when on that certificate is valid.",
+			func(s TLSStats) float64 { return timestamp(s.NotBefore) }),
+		newRow(prometheus.GaugeValue, "rollcall_tls_last_reload_success", "1 if the TLS files, as they were last looked at, are in use.",
+			func(s TLSStats) float64 { return boolean(!s.Unusable) }),
 		newRow(prometheus.CounterValue, "rollcall_tls_reload_failures_total", "Times that changed TLS files could not be used, so that the former ones stayed.",
 			func(s TLSStats) float64 { return float64(s.Failures) }),
 	}}

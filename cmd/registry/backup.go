@@ -28,17 +28,27 @@ shows one moment; the node goes on serving meanwhile.
 What comes is verified before the file gets its name: until then it is FILE.partial, and a
 FILE of before stays. It can be read by its owner alone, since values may be secrets. With
 - for FILE the backup goes to standard output and the summary to standard error; the exit
-code tells whether it is whole. "registry restore" makes a data directory from it.`,
+code tells whether it is whole. "registry restore" makes a data directory from it.
+
+With --keep N FILE is a directory: the backup gets a name with the time in it, and when it is
+whole the oldest of such names are removed until N are left.`,
 		Example: `  registry backup --endpoints http://10.0.0.1:4001,http://10.0.0.2:4001 /var/backups/rollcall
+  registry backup --keep 7 /var/backups
   registry backup - | age -r age1... >rollcall.age`,
 		Args: fileArg,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			began := time.Now()
+			if err := flags.validate(args[0]); err != nil {
+				return &usageError{cmd: cmd, err: err}
+			}
 			b, err := flags.open(cmd.Context(), app)
 			if err != nil {
 				return err
 			}
 			defer b.Close()
+			if flags.keep > 0 {
+				return flags.receiveKept(app, b, args[0], began)
+			}
 			to, show := app.stderr, args[0]
 			var sum backup.Summary
 			if args[0] == "-" {
@@ -61,11 +71,25 @@ code tells whether it is whole. "registry restore" makes a data directory from i
 }
 
 // backupFlags are the flags of keyFlags that suit a download.
-type backupFlags struct{ keyFlags }
+type backupFlags struct {
+	keyFlags
+	keep int // backups in a directory; 0 makes one file
+}
+
+func (f *backupFlags) validate(file string) error {
+	switch {
+	case f.keep < 0:
+		return fmt.Errorf("--keep %d: must be 1 or more", f.keep)
+	case f.keep > 0 && file == "-":
+		return errors.New("--keep: needs a directory, and - is standard output")
+	}
+	return nil
+}
 
 func (f *backupFlags) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&f.endpoints, "endpoints", []string{defaultEndpoint}, "URLs of the nodes, in order of preference")
 	flags.DurationVar(&f.timeout, "timeout", 5*time.Second, "how long one node may take to begin")
+	flags.IntVar(&f.keep, "keep", 0, "make the backup in the directory FILE and keep so many there (default 0: FILE is a file)")
 	registerClientTLS(flags, &f.tls)
 }
 
@@ -130,7 +154,7 @@ func (l *localWriter) Write(p []byte) (n int, err error) {
 
 // receiveFile makes the file from one beside it when that is whole and on disk.
 func receiveFile(from io.Reader, path string) (sum backup.Summary, err error) {
-	partial := path + ".partial"
+	partial := path + partialSuffix
 	if err := os.Remove(partial); err != nil && !errors.Is(err, fs.ErrNotExist) { // of an earlier run
 		return sum, err
 	}

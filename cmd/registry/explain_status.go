@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"rollcall/lbsync"
+	"rollcall/registry/client"
 )
 
 const (
@@ -47,10 +49,14 @@ func addLbsyncCommands(app *cli, cmd *cobra.Command) *cobra.Command {
 type statusFlags struct {
 	url    string
 	output string
+	tls    client.TLSFiles
 }
 
 func (f *statusFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.url, "status", defaultStatusURL, "URL of lbsync: the address of listen in lbsync.yaml")
+	flags.StringVar(&f.url, "status", defaultStatusURL, "URL of lbsync: the address of listen in lbsync.yaml, https:// with listen_tls")
+	flags.StringVar(&f.tls.CACert, "cacert", "", "PEM file with the authorities to trust for an https lbsync (default the system's)")
+	flags.StringVar(&f.tls.Cert, "cert", "", "PEM file with the certificate to show an lbsync that asks for one")
+	flags.StringVar(&f.tls.Key, "key", "", "PEM file with the key of --cert")
 }
 
 func (f *statusFlags) registerOutput(flags *pflag.FlagSet) {
@@ -79,7 +85,13 @@ func (f *statusFlags) ask(ctx context.Context, method, path string, v any) error
 	if err != nil {
 		return fmt.Errorf("--status: %w", err)
 	}
-	resp, err := http.DefaultClient.Do(r)
+	conf, err := f.tls.Config()
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: conf}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport}).Do(r)
 	if err != nil {
 		return notAnswering(base, err)
 	}
@@ -88,6 +100,8 @@ func (f *statusFlags) ask(ctx context.Context, method, path string, v any) error
 	switch {
 	case err != nil:
 		return notAnswering(base, err)
+	case resp.StatusCode == http.StatusBadRequest && string(body) == plainToTLS:
+		return &codeError{exitUnavailable, fmt.Errorf("lbsync at %s speaks TLS, use https://", base)}
 	case resp.StatusCode != http.StatusOK:
 		return &codeError{exitRefused, fmt.Errorf("lbsync at %s: %s", base, cmp.Or(firstLine(body), resp.Status))}
 	}
@@ -97,13 +111,21 @@ func (f *statusFlags) ask(ctx context.Context, method, path string, v any) error
 	return nil
 }
 
-// notAnswering leaves out the request's own URL, which the message has already; an interrupt stays one.
+// plainToTLS is what net/http answers to plain HTTP on a port with TLS.
+const plainToTLS = "Client sent an HTTP request to an HTTPS server.\n"
+
+// notAnswering leaves out the request's own URL, which the message has already; an interrupt stays one. Where
+// something does answer, and only TLS is not agreed upon, it says no more than that.
 func notAnswering(base string, err error) error {
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
 		err = wrapped.Err
 	}
 	if errors.Is(err, context.Canceled) {
 		return err
+	}
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	if untrusted || errors.Is(err, http.ErrSchemeMismatch) {
+		return &codeError{exitUnavailable, fmt.Errorf("lbsync at %s: %w", base, err)}
 	}
 	return &codeError{exitUnavailable, fmt.Errorf("lbsync does not answer at %s: %w; does its lbsync.yaml have listen?", base, err)}
 }

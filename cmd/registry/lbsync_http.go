@@ -43,6 +43,11 @@ func lbsyncHandler(state lbsyncState, version string, more ...prometheus.Collect
 	return mux
 }
 
+// refuseLbsyncClient answers who has to show another certificate, or one at all.
+func refuseLbsyncClient(w http.ResponseWriter, err error) {
+	http.Error(w, err.Error(), http.StatusUnauthorized)
+}
+
 func serveReadiness(w http.ResponseWriter, r *http.Request, stats lbsync.Stats) {
 	lines, ready := lbsyncReadiness(stats)
 	if !ready {

@@ -16,6 +16,7 @@ import (
 
 	"rollcall/lbsync"
 	"rollcall/metrics"
+	"rollcall/registry/httpapi"
 )
 
 // supervisorOptions configure a supervisor.
@@ -34,7 +35,9 @@ type supervisorOptions struct {
 // metrics stays open all the time.
 type supervisor struct {
 	supervisorOptions
-	listener net.Listener // nil: none is wanted
+	listener net.Listener   // nil: none is wanted
+	tls      *tlsKeeper     // of the listener; nil for plain HTTP
+	retls    chan os.Signal // one slot: has its files looked at
 
 	mu      sync.Mutex // guards what follows; held for copying only
 	current lbsyncInstance
@@ -49,20 +52,34 @@ type lbsyncInstance struct {
 
 // newSupervisor loads the configuration and binds its port. Run or close releases it.
 func newSupervisor(ctx context.Context, o supervisorOptions) (*supervisor, error) {
-	s := &supervisor{supervisorOptions: o, reloads: metrics.LbsyncReloads{LastOK: true}}
+	s := &supervisor{supervisorOptions: o, reloads: metrics.LbsyncReloads{LastOK: true}, retls: make(chan os.Signal, 1)}
 	var err error
 	templates := &keptTemplates{log: o.log, standIn: true}
 	if s.current, err = s.load(templates); err != nil {
 		return nil, err
 	}
 	s.reloads.LastOK = !templates.stoodIn
-	if listen := s.current.cfg.Listen; listen != "" {
-		var lc net.ListenConfig
-		if s.listener, err = lc.Listen(ctx, "tcp", listen); err != nil {
-			return nil, fmt.Errorf("listen: %w", err)
-		}
+	return s, s.listen(ctx)
+}
+
+// listen binds the port for probes and metrics, when there is to be one.
+func (s *supervisor) listen(ctx context.Context) (err error) {
+	cfg := s.current.cfg
+	if cfg.Listen == "" {
+		return nil
 	}
-	return s, nil
+	files := cfg.ListenTLS
+	s.tls, err = newTLSKeeper(tlsConfig{
+		cert: files.Cert, key: files.Key, clientCA: files.ClientCA, inYAML: "listen_tls", reload: s.retls,
+	}, s.log.With("of", "lbsync"))
+	if err != nil {
+		return err
+	}
+	var lc net.ListenConfig
+	if s.listener, err = lc.Listen(ctx, "tcp", cfg.Listen); err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	return nil
 }
 
 // load makes an instance of the files as they are now, and keeps copies of the templates.
@@ -133,14 +150,24 @@ func (s *supervisor) collectors() []prometheus.Collector {
 func (s *supervisor) Run(ctx context.Context, reload <-chan os.Signal) error {
 	group, ctx := errgroup.WithContext(ctx)
 	if s.listener != nil {
-		h := lbsyncHandler(s, s.version, metrics.NewLbsyncReloadsCollector(s.Reloads))
-		group.Go(func() error { return serve(ctx, s.listener, h, s.log) })
+		group.Go(func() error { return s.serve(ctx) })
+		group.Go(func() error { s.tls.run(ctx); return nil })
 	}
 	s.log.InfoContext(ctx, "lbsync is up", "endpoints", s.current.cfg.Endpoints, "listen", s.addr())
 	group.Go(func() error { return s.keep(ctx, reload) })
 	err := group.Wait()
 	s.log.InfoContext(ctx, "lbsync has stopped")
 	return err
+}
+
+// serve answers on the port for probes and metrics until ctx ends.
+func (s *supervisor) serve(ctx context.Context) error {
+	collectors := []prometheus.Collector{metrics.NewLbsyncReloadsCollector(s.Reloads)}
+	if s.tls != nil {
+		collectors = append(collectors, metrics.NewTLSCollector(s.tls.Stats))
+	}
+	server := httpapi.NewServer(s.tls.protect(lbsyncHandler(s, s.version, collectors...), refuseLbsyncClient), s.log)
+	return serveWith(ctx, server, s.tls.listen(server, s.listener), s.log)
 }
 
 // keep runs one instance after the other.
@@ -173,7 +200,11 @@ func (s *supervisor) runCurrent(ctx context.Context, reload <-chan os.Signal) (n
 			return lbsyncInstance{}, err
 		case <-s.pulse:
 			s.tell(began)
-		case <-reload:
+		case sig := <-reload:
+			select {
+			case s.retls <- sig:
+			default: // The files are about to be looked at.
+			}
 			s.notify.reload(func() {
 				next, err = s.load(&keptTemplates{log: s.log})
 				s.note(next, err)
@@ -196,15 +227,18 @@ func (s *supervisor) note(next lbsyncInstance, err error) {
 	} else {
 		s.reloads.Failure++
 	}
-	listen := s.current.cfg.Listen
+	former := s.current.cfg
 	s.mu.Unlock()
 	if err != nil {
 		s.log.Error("configuration not reloaded, the former one stays", "config", s.path, "error", err)
 		return
 	}
 	s.log.Info("configuration reloaded", "config", s.path, "endpoints", next.cfg.Endpoints)
-	if next.cfg.Listen != listen {
+	if next.cfg.Listen != former.Listen {
 		s.log.Warn("a new listen needs a restart", "listen", next.cfg.Listen, "still", s.addr())
+	}
+	if next.cfg.ListenTLS != former.ListenTLS {
+		s.log.Warn("a new listen_tls needs a restart; new files under the old names need none")
 	}
 }
 

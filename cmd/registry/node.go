@@ -209,7 +209,7 @@ func (n *node) newHandler(version string) http.Handler {
 	if n.cluster != nil {
 		n.cluster.serve(&options)
 	}
-	return n.tls.protect(httpapi.New(n.store, options))
+	return n.tls.protect(httpapi.New(n.store, options), refuseClient)
 }
 
 // URL is where the node answers.

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,10 +29,11 @@ const (
 	expirySoon = 14 * 24 * time.Hour
 )
 
-// tlsConfig configures TLS on the client port. The zero value is plain HTTP.
+// tlsConfig configures TLS on a port for clients: a node's, or lbsync's. The zero value is plain HTTP.
 type tlsConfig struct {
 	cert, key string           // paths of PEM files
 	clientCA  string           // whose certificates clients need; "" asks for none
+	inYAML    string           // the key that holds them in lbsync.yaml; "" for the flags of serve
 	reload    <-chan os.Signal // each one has the files looked at; nil for never
 }
 
@@ -39,6 +41,14 @@ func (c *tlsConfig) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.cert, "tls-cert", "", "PEM file with the node's certificate and its chain: clients then use https; reloaded when it changes and on SIGHUP (default none: plain HTTP)")
 	flags.StringVar(&c.key, "tls-key", "", "PEM file with the key of --tls-cert; reloaded with it")
 	flags.StringVar(&c.clientCA, "tls-client-ca", "", "PEM file with authorities: clients need a certificate of one of them, but for probes and metrics; reloaded when it changes and on SIGHUP (default none)")
+}
+
+// setting is how the user calls one of the files: --tls-client-ca, or listen_tls.client_ca.
+func (c *tlsConfig) setting(name string) string {
+	if c.inYAML != "" {
+		return c.inYAML + "." + strings.ReplaceAll(name, "-", "_")
+	}
+	return "--tls-" + name
 }
 
 func (c *tlsConfig) isOn() bool { return c.cert != "" }
@@ -61,12 +71,13 @@ func (c *tlsConfig) scheme() string {
 	return "http://"
 }
 
-// A tlsKeeper keeps the client port's TLS as the files say. A nil one is plain HTTP.
+// A tlsKeeper keeps a port's TLS as the files say. A nil one is plain HTTP.
 type tlsKeeper struct {
 	cfg      tlsConfig
 	log      *slog.Logger
 	current  atomic.Pointer[tlsIdentity]
 	failures atomic.Uint64
+	unusable atomic.Bool // the files, as they were last looked at
 
 	// The goroutine of run has these alone.
 	suspect string // what the last look found wrong
@@ -121,6 +132,7 @@ func (k *tlsKeeper) look(now time.Time, patient bool) {
 	files, err := k.cfg.read()
 	if err == nil && files == k.current.Load().files {
 		k.suspect, k.told = "", ""
+		k.unusable.Store(false)
 		return
 	}
 	var id *tlsIdentity
@@ -132,6 +144,7 @@ func (k *tlsKeeper) look(now time.Time, patient bool) {
 		return
 	}
 	k.suspect, k.told, k.warned = "", "", expiryFar
+	k.unusable.Store(false)
 	k.current.Store(id)
 	k.log.Info("TLS files changed", k.describe(id)...)
 }
@@ -140,7 +153,7 @@ func (k *tlsKeeper) look(now time.Time, patient bool) {
 func (k *tlsKeeper) successor(files tlsFiles, now time.Time) (*tlsIdentity, error) {
 	id, err := newTLSIdentity(k.cfg, files)
 	if err == nil && now.After(id.leaf.NotAfter) {
-		return nil, fmt.Errorf("--tls-cert %s: expired at %s", k.cfg.cert, id.leaf.NotAfter.Format(time.RFC3339))
+		return nil, fmt.Errorf("%s %s: expired at %s", k.cfg.setting("cert"), k.cfg.cert, id.leaf.NotAfter.Format(time.RFC3339))
 	}
 	return id, err
 }
@@ -154,6 +167,7 @@ func (k *tlsKeeper) complain(err error, what string, patient bool) {
 	}
 	k.told = what
 	k.failures.Add(1)
+	k.unusable.Store(true)
 	k.log.Error("TLS files cannot be used, the former ones stay", "error", err)
 }
 
@@ -227,7 +241,8 @@ func (k *tlsKeeper) listen(server *http.Server, l net.Listener) net.Listener {
 
 // Stats is what the keeper can tell.
 func (k *tlsKeeper) Stats() metrics.TLSStats {
-	return metrics.TLSStats{NotAfter: k.current.Load().leaf.NotAfter, Failures: k.failures.Load()}
+	leaf := k.current.Load().leaf
+	return metrics.TLSStats{NotBefore: leaf.NotBefore, NotAfter: leaf.NotAfter, Failures: k.failures.Load(), Unusable: k.unusable.Load()}
 }
 
 // tlsFiles is what the files hold.
@@ -241,16 +256,16 @@ func (c *tlsConfig) read() (tlsFiles, error) {
 	if c.clientCA != "" {
 		ca, err3 = os.ReadFile(c.clientCA)
 	}
-	err := cmp.Or(about("--tls-cert", err1), about("--tls-key", err2), about("--tls-client-ca", err3))
+	err := cmp.Or(about(c.setting("cert"), err1), about(c.setting("key"), err2), about(c.setting("client-ca"), err3))
 	return tlsFiles{string(cert), string(key), string(ca)}, err
 }
 
-// about says which flag an error is about.
-func about(flag string, err error) error {
+// about says which setting an error is about.
+func about(setting string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s: %w", flag, err)
+	return fmt.Errorf("%s: %w", setting, err)
 }
 
 // A tlsIdentity is what the files said at one time. It never changes.
@@ -269,7 +284,7 @@ type tlsIdentity struct {
 func newTLSIdentity(cfg tlsConfig, files tlsFiles) (*tlsIdentity, error) {
 	pair, err := tls.X509KeyPair([]byte(files.cert), []byte(files.key))
 	if err != nil {
-		return nil, fmt.Errorf("--tls-cert %s, --tls-key %s: %w", cfg.cert, cfg.key, err)
+		return nil, fmt.Errorf("%s %s, %s %s: %w", cfg.setting("cert"), cfg.cert, cfg.setting("key"), cfg.key, err)
 	}
 	id := &tlsIdentity{files: files, leaf: pair.Leaf, conf: &tls.Config{
 		Certificates: []tls.Certificate{pair},
@@ -281,7 +296,7 @@ func newTLSIdentity(cfg tlsConfig, files tlsFiles) (*tlsIdentity, error) {
 	}
 	id.clientCAs = x509.NewCertPool()
 	if !id.clientCAs.AppendCertsFromPEM([]byte(files.clientCA)) {
-		return nil, fmt.Errorf("--tls-client-ca %s: holds no certificate in PEM", cfg.clientCA)
+		return nil, fmt.Errorf("%s %s: holds no certificate in PEM", cfg.setting("client-ca"), cfg.clientCA)
 	}
 	id.conf.ClientAuth, id.conf.ClientCAs = tls.RequestClientCert, id.clientCAs
 	return id, nil

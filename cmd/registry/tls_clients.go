@@ -48,16 +48,17 @@ func (k *tlsKeeper) rememberClients(server *http.Server) {
 	}
 }
 
-// protect refuses the requests of clients without a certificate of --tls-client-ca as it is now. A connection of before
+// protect has requests of clients without a certificate of --tls-client-ca, as it is now, refused. A connection of before
 // is asked again when the files change and when the certificate expires. Requests without TLS come from this process.
-func (k *tlsKeeper) protect(next http.Handler) http.Handler {
+func (k *tlsKeeper) protect(next http.Handler, refuse func(http.ResponseWriter, error)) http.Handler {
 	if k == nil || k.cfg.clientCA == "" {
 		return next
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.TLS != nil && needsCertificate(r.URL.Path) {
 			if err := k.admit(r, time.Now()); err != nil {
-				refuseClient(w, err)
+				w.Header().Set("Connection", "close") // The client's next certificate comes with another connection.
+				refuse(w, err)
 				return
 			}
 		}
@@ -81,7 +82,7 @@ func (k *tlsKeeper) admit(r *http.Request, now time.Time) error {
 	return err
 }
 
-var errNoCertificate = errors.New("this node wants a client certificate (--cert and --key)")
+var errNoCertificate = errors.New("a client certificate is wanted (--cert and --key)")
 
 // verify returns until when a client's certificate holds.
 func (i *tlsIdentity) verify(state *tls.ConnectionState, now time.Time) (time.Time, error) {
@@ -119,7 +120,6 @@ func refuseClient(w http.ResponseWriter, err error) {
 		"errorCode": 110, "message": "The request requires user authentication", "cause": err.Error(), "index": 0,
 	})
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Connection", "close") // The client's next certificate comes with another connection.
 	w.WriteHeader(http.StatusUnauthorized)
 	_, _ = w.Write(append(body, '\n')) // A client that has gone needs no answer.
 }

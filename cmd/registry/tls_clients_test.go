@@ -31,7 +31,7 @@ func TestClientCertificates(t *testing.T) {
 		want   string
 	}{
 		"good":            {[]pemPair{clients.issue(t, issued{client: true})}, http.StatusOK, `"action":"get"`},
-		"none":            {nil, http.StatusUnauthorized, `"cause":"this node wants a client certificate`},
+		"none":            {nil, http.StatusUnauthorized, `"cause":"a client certificate is wanted`},
 		"other authority": {[]pemPair{ca.issue(t, issued{client: true})}, http.StatusUnauthorized, "signed by unknown authority"},
 		"expired":         {[]pemPair{clients.issue(t, issued{client: true, end: time.Now().Add(-time.Minute)})}, http.StatusUnauthorized, "certificate has expired"},
 		"a server's":      {[]pemPair{clients.issue(t, issued{})}, http.StatusUnauthorized, "incompatible key usage"},

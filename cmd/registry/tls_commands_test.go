@@ -114,7 +114,7 @@ func TestCommandsWithWrongFiles(t *testing.T) {
 	t.Parallel()
 	p := startMutual(t, issued{})
 	got := runCommand(t.Context(), testEnv([]string{"get", "/d/w", "--cacert", p.cacert, "--endpoints", p.url}))
-	if got.code != exitRefused || !strings.Contains(got.stderr, "110: The request requires user authentication (this node wants a client certificate (--cert and --key))") {
+	if got.code != exitRefused || !strings.Contains(got.stderr, "110: The request requires user authentication (a client certificate is wanted (--cert and --key))") {
 		t.Errorf("without a certificate: %+v", got)
 	}
 	// Applied waits for balancers that are not there, at a node that it reaches.
@@ -222,7 +222,7 @@ func TestLbsyncOverTLS(t *testing.T) {
 		"flags":               {"", p.clientArgs[:6], 0, ""},
 		"flags win":           {strings.ReplaceAll(files, ".pem", ".none"), p.clientArgs[:6], 0, ""},
 		"none":                {"", nil, exitUnavailable, "certificate signed by unknown authority"},
-		"no certificate":      {"", p.clientArgs[:2], exitRefused, "this node wants a client certificate"},
+		"no certificate":      {"", p.clientArgs[:2], exitRefused, "a client certificate is wanted"},
 		"files that are away": {strings.ReplaceAll(files, ".pem", ".none"), nil, exitFailure, "ca.none: no such file"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -242,16 +242,24 @@ func TestTLSKeepsWhatWorks(t *testing.T) {
 		if !k.serves(first) || k.current.Load().clientCAs == nil || !log.Has(complaint, f.want) {
 			t.Errorf("%q: the former files are not in use, or nothing is said of it", f.want)
 		}
-		if n := countLines(log, complaint); n != i+1 || k.Stats().Failures != uint64(i+1) {
-			t.Errorf("%q: %d complaints, %d failures; want %d", f.want, n, k.Stats().Failures, i+1)
+		if n := countLines(log, complaint); n != i+1 || k.Stats().Failures != uint64(i+1) || !k.Stats().Unusable {
+			t.Errorf("%q: %d complaints, %d failures; want %d and a sign of it", f.want, n, k.Stats().Failures, i+1)
 		}
 	}
 	d.write(t, "clients.pem", ca.pem)
 	k.look(time.Now(), true)
+	if k.Stats().Unusable {
+		t.Error("the files are as they were, and count as unusable")
+	}
 	d.write(t, "node.pem", []byte("nonsense"))
 	k.look(time.Now(), false) // A signal is not patient.
 	if n := countLines(log, complaint); n != len(faults)+1 {
 		t.Errorf("%d complaints after all was right and a signal found a fault, want %d", n, len(faults)+1)
+	}
+	d.writePair(t, "node", ca.issue(t, issued{}))
+	k.look(time.Now(), true)
+	if k.Stats().Unusable {
+		t.Error("other files are in use, and count as unusable")
 	}
 }
 

@@ -97,6 +97,64 @@ imagePullSecrets:
 {{- end -}}
 {{- end -}}
 
+{{/* The secret with the certificate that the chart's own clients show; empty when nodes ask for none. */}}
+{{- define "rollcall.clientSecret" -}}
+{{- if and .Values.tls.enabled .Values.tls.clientCAKey -}}
+{{- if .Values.tls.clientSecret -}}
+{{- .Values.tls.clientSecret -}}
+{{- else if .Values.tls.certManager.enabled -}}
+{{- include "rollcall.fullname" . }}-client
+{{- else -}}
+{{- fail "tls.clientCAKey needs tls.clientSecret or tls.certManager.enabled for the balancer, backups and helm test" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The files of the chart's own clients, as lbsync.yaml and the flags name them: cacert, cert and key. */}}
+{{- define "rollcall.clientFiles" -}}
+{{- if and .Values.tls.enabled .Values.tls.caKey }}
+cacert: /tls/ca.crt
+{{- end }}
+{{- if include "rollcall.clientSecret" . }}
+cert: /tls/tls.crt
+key: /tls/tls.key
+{{- end }}
+{{- end -}}
+
+{{/* The endpoint and the files as arguments of the commands. */}}
+{{- define "rollcall.clientArgs" -}}
+- --endpoints={{ include "rollcall.url" . }}
+{{- range $name, $path := include "rollcall.clientFiles" . | fromYaml }}
+- --{{ $name }}={{ $path }}
+{{- end }}
+{{- end -}}
+
+{{/* The volume with these files, none when there are none. The key of the nodes is not among them. */}}
+{{- define "rollcall.clientVolume" -}}
+{{- if include "rollcall.clientFiles" . | trim }}
+- name: tls
+  projected:
+    defaultMode: 288
+    sources:
+      {{- with .Values.tls.caKey }}
+      - secret:
+          name: {{ include "rollcall.tlsSecret" $ }}
+          items: [{key: {{ . }}, path: ca.crt}]
+      {{- end }}
+      {{- with include "rollcall.clientSecret" . }}
+      - secret:
+          name: {{ . }}
+          items: [{key: {{ $.Values.tls.certKey }}, path: tls.crt}, {key: {{ $.Values.tls.keyKey }}, path: tls.key}]
+      {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "rollcall.clientMount" -}}
+{{- if include "rollcall.clientFiles" . | trim }}
+- {name: tls, mountPath: /tls, readOnly: true}
+{{- end }}
+{{- end -}}
+
 {{/*
 A probe of a node: (dict "root" $ "path" "/livez" "timing" .Values.probes.liveness). A node asks for no certificate there.
 */}}

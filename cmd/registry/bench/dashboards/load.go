@@ -70,7 +70,7 @@ func (r *rig) ask(ctx context.Context, node int, method, path string, form url.V
 			return
 		}
 		request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		answer, err := http.DefaultClient.Do(request)
+		answer, err := r.client.Do(request)
 		if err == nil {
 			_, _ = io.Copy(io.Discard, answer.Body)
 			answer.Body.Close()
@@ -120,9 +120,9 @@ func (r *rig) readers(ctx context.Context) {
 		r.ask(ctx, round, http.MethodGet, "/v2/keys/frontends?recursive=true", nil)
 		if round%10 == 0 {
 			r.ask(ctx, round/10, http.MethodGet, "/v2/keys/nothing", nil)
-			_ = probe(ctx, r.urls[round/10%nodes]+"/readyz") // One of them is down for a while.
+			_ = probe(ctx, r.client, r.urls[round/10%nodes]+"/readyz") // One of them is down for a while.
 		}
-		_ = probe(ctx, r.balance) // Until the first host is there it has none.
+		_ = probe(ctx, r.client, r.balance) // Until the first host is there it has none.
 	})
 }
 

@@ -75,6 +75,8 @@ type rig struct {
 	lbsync     *process
 	urls       []string // of the nodes
 	balance    string   // URL of HAProxy
+	cert, key  string   // paths of the PEM files that all use
+	client     *http.Client
 	prometheus *prometheus
 	progress   io.Writer
 }
@@ -91,6 +93,9 @@ func newRig(ctx context.Context, o options, progress io.Writer) (_ *rig, err err
 			r.close()
 		}
 	}()
+	if err := r.makeTLS(); err != nil {
+		return nil, err
+	}
 	var addrs []string // of nodes for clients, of nodes for each other, of HAProxy, lbsync and Prometheus
 	for range 2*nodes + 3 {
 		addr, err := ports.FreeAddr(ctx)
@@ -120,12 +125,12 @@ func (r *rig) launch(ctx context.Context, name, url string, argv ...string) (*pr
 	if url == "" {
 		return p, nil
 	}
-	return p, p.waitReady(ctx, url)
+	return p, p.waitReady(ctx, r.client, url)
 }
 
-func (p *process) waitReady(ctx context.Context, url string) error {
+func (p *process) waitReady(ctx context.Context, client *http.Client, url string) error {
 	for deadline := time.Now().Add(startTimeout); ; {
-		err := probe(ctx, url)
+		err := probe(ctx, client, url)
 		if err == nil {
 			return nil
 		}
@@ -144,14 +149,14 @@ func (p *process) waitReady(ctx context.Context, url string) error {
 }
 
 // probe asks a URL, as a supervisor does.
-func probe(ctx context.Context, url string) error {
+func probe(ctx context.Context, client *http.Client, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := client.Do(r)
 	if err != nil {
 		return err
 	}
@@ -169,14 +174,15 @@ func (r *rig) startNodes(ctx context.Context, program string, clients, peers []s
 	for i, addr := range clients {
 		name := fmt.Sprintf("node-%d", i+1)
 		p, err := r.launch(ctx, name, "", program, "serve", "--name", name, "--listen", addr, "--gossip-listen", peers[i],
-			"--join", strings.Join(peers, ","), "--data-dir", filepath.Join(r.dir, name))
+			"--join", strings.Join(peers, ","), "--data-dir", filepath.Join(r.dir, name),
+			"--tls-cert", r.cert, "--tls-key", r.key)
 		if err != nil {
 			return err
 		}
-		r.nodes, r.urls = append(r.nodes, p), append(r.urls, "http://"+addr)
+		r.nodes, r.urls = append(r.nodes, p), append(r.urls, "https://"+addr)
 	}
 	for i, p := range r.nodes {
-		if err := p.waitReady(ctx, r.urls[i]+"/readyz"); err != nil {
+		if err := p.waitReady(ctx, r.client, r.urls[i]+"/readyz"); err != nil {
 			return err
 		}
 	}
@@ -202,23 +208,24 @@ func (r *rig) startBalancer(ctx context.Context, o options, balance, status stri
 		return err
 	}
 	settings := filepath.Join(r.dir, "lbsync.yaml")
-	text := fmt.Appendf(nil, "endpoints: [%s]\nlisten: %q\nstate_dir: %q\nservices:\n  frontends: {prefix: /frontends, port: 8080}\n"+
+	text := fmt.Appendf(nil, "endpoints: [%s]\ntls: {cacert: %q}\nlisten: %q\nlisten_tls: {cert: %q, key: %q}\nstate_dir: %q\nservices:\n  frontends: {prefix: /frontends, port: 8080}\n"+
 		"haproxy:\n  - config: %q\n    services: [frontends]\n    bind: %q\n    runtime_socket: %q\n    master_socket: %q\n    check: [%q, -c, -f, \"{file}\"]\n",
-		strings.Join(r.urls, ", "), status, filepath.Join(r.dir, "state"), config, balance, filepath.Join(r.dir, "admin.sock"), master, o.haproxy)
+		strings.Join(r.urls, ", "), r.cert, status, r.cert, r.key, filepath.Join(r.dir, "state"), config, balance, filepath.Join(r.dir, "admin.sock"), master, o.haproxy)
 	if err := os.WriteFile(settings, text, 0o644); err != nil {
 		return err
 	}
 	var err error
 	r.balance = "http://" + balance
-	r.lbsync, err = r.launch(ctx, "lbsync", "http://"+status+"/livez", o.registry, "lbsync", "--config", settings)
+	r.lbsync, err = r.launch(ctx, "lbsync", "https://"+status+"/livez", o.registry, "lbsync", "--config", settings)
 	return err
 }
 
 func (r *rig) startPrometheus(ctx context.Context, program, addr string, clients []string, status string) error {
 	config := filepath.Join(r.dir, "prometheus.yaml")
+	job := fmt.Sprintf("scheme: https, tls_config: {ca_file: %q}", r.cert)
 	text := fmt.Sprintf("global: {scrape_interval: %s, scrape_timeout: %s}\nscrape_configs:\n"+
-		"  - {job_name: rollcall, static_configs: [%s]}\n  - {job_name: rollcall-lbsync, static_configs: [%s]}\n",
-		scrapeInterval, scrapeInterval, targets("node-1", clients[0])+", "+targets("node-2", clients[1])+", "+targets("node-3", clients[2]), targets("lbsync", status))
+		"  - {job_name: rollcall, %s, static_configs: [%s]}\n  - {job_name: rollcall-lbsync, %s, static_configs: [%s]}\n",
+		scrapeInterval, scrapeInterval, job, targets("node-1", clients[0])+", "+targets("node-2", clients[1])+", "+targets("node-3", clients[2]), job, targets("lbsync", status))
 	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
 		return err
 	}
