@@ -37,7 +37,7 @@ func TestReadme(t *testing.T) {
 	three := place.open()
 	three.begin(follow)
 	two.run(docBlock{where: follow.where, text: "until curl -sS http://127.0.0.1:4001/metrics | grep -q '^rollcall_watchers 1$'; do sleep 0.1; done\n" +
-		put("fe3", "10.0.1.3 -d ttl=60") + put("fe3", "10.0.1.3 -d ttl=60") + put("fe1", "10.0.1.9")})
+		curlPut("fe3", "10.0.1.3 -d ttl=60") + curlPut("fe3", "10.0.1.3 -d ttl=60") + curlPut("fe1", "10.0.1.9")})
 	three.waitFor(follow, three.printed, `"value":"10.0.1.9"`)
 	if got := three.interrupt(follow); strings.Count(got, `"action"`) != 2 {
 		t.Errorf("the stream has not just the two changes, without the heartbeat between them: %s", got)
@@ -64,7 +64,7 @@ bin/registry members`}
 		t.Error(err)
 	}
 	got := place.open().run(docBlock{where: example.where, text: "bin/registry serve 2>/dev/null &\ncat >lbsync.yaml <<'END'\n" + example.text + "END\n" +
-		"until " + put("fe1", "10.0.1.1") + "do sleep 0.1; done\nbin/registry lbsync --config lbsync.yaml --dry-run\nkill %%\n"})
+		"until " + curlPut("fe1", "10.0.1.1") + "do sleep 0.1; done\nbin/registry lbsync --config lbsync.yaml --dry-run\nkill %%\n"})
 	for _, want := range []string{"/etc/haproxy/haproxy.cfg", "/etc/nginx/conf.d/frontends.conf", "10.0.1.1:8080"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s: no %s in what lbsync would do:\n%s", example.where, want, got)
@@ -72,7 +72,7 @@ bin/registry members`}
 	}
 }
 
-func put(name, value string) string {
+func curlPut(name, value string) string {
 	return "curl -fsS http://127.0.0.1:4001/v2/keys/frontends/" + name + " -XPUT -d value=" + value + "\n"
 }
 

@@ -1,10 +1,7 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -88,44 +85,4 @@ func (d *document) take(lang, words string) docBlock {
 func (d *document) sh(words string) docBlock {
 	d.t.Helper()
 	return d.take("sh", words)
-}
-
-// Links between the documents lead somewhere.
-func TestDocumentLinks(t *testing.T) {
-	root := filepath.Join("..", "..")
-	paths, err := filepath.Glob(filepath.Join(root, "docs", "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	seen := 0
-	for _, path := range append(paths, filepath.Join(root, "README.md")) {
-		for _, link := range regexp.MustCompile(`\]\(([^)\s]+)\)`).FindAllStringSubmatch(readFile(t, path), -1) {
-			if strings.Contains(link[1], "://") {
-				continue
-			}
-			seen++
-			target, heading, _ := strings.Cut(link[1], "#")
-			if target == "" {
-				target = filepath.Base(path)
-			}
-			target = filepath.Join(filepath.Dir(path), target)
-			if _, err := os.Stat(target); err != nil {
-				t.Errorf("%s: %v", path, err)
-			} else if heading != "" && !slices.Contains(anchors(readFile(t, target)), heading) {
-				t.Errorf("%s: %s has no heading for #%s", path, target, heading)
-			}
-		}
-	}
-	if seen < 50 {
-		t.Errorf("only %d links were found", seen)
-	}
-}
-
-// anchors are the names by which GitHub links to the headings of a document.
-func anchors(text string) (all []string) {
-	dropped := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
-	for _, heading := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
-		all = append(all, strings.ReplaceAll(dropped.ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-"))
-	}
-	return all
 }
