@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,4 +39,17 @@ func TestDocumentedTLS(t *testing.T) {
 		t.Fatal(err)
 	}
 	term.run(docBlock{where: scrape.where, text: lbtest.Program(t, "promtool") + " check config --syntax-only prometheus.yaml"})
+
+	port := d.take("yaml", "listen: 10.0.0.9:4002\nlisten_tls: ")
+	l := newSupervisedDir(t, endpoints(startNode(t, http.StatusOK, listingOfTwo)))
+	l.yaml = strings.Replace(l.yaml, "listen: 127.0.0.1:0\n", strings.NewReplacer(
+		"10.0.0.9:4002", "127.0.0.1:0", "/etc/rollcall/lb", filepath.Join(dir, "node"), "/etc/rollcall", dir).Replace(port.text), 1)
+	l.write(t, "lbsync.yaml", l.yaml)
+	s, _, _ := runSupervisor(t, l)
+	l.has(t, "haproxy.cfg", "# 10.0.1.1:8080\n")
+	status := d.sh("registry lbsync status ")
+	status.text = strings.Replace(status.text, "10.0.0.9:4002", s.addr(), 1)
+	if got := term.run(status); !strings.Contains(got, "frontends  /frontends  2 ") {
+		t.Errorf("%s: %s", status.where, got)
+	}
 }

@@ -383,7 +383,8 @@ func TestTLSChangesUnderLoad(t *testing.T) {
 	for _, c := range clients {
 		group.Go(func() error { return c.run(t, n.URL()+"/v2/keys/", stop) })
 	}
-	for range 10 {
+	const changes = 10
+	for range changes {
 		next := ca.issue(t, issued{})
 		d.writePair(t, "node", next)
 		hup <- os.Interrupt // Which one does not matter here.
@@ -395,9 +396,10 @@ func TestTLSChangesUnderLoad(t *testing.T) {
 		t.Error(err)
 	}
 	for i, c := range clients {
-		stays := i < 2
-		if dialed := c.dialed.Load(); stays != (dialed == 1) {
-			t.Errorf("client %d: %d connections for %d requests", i, dialed, c.done.Load())
+		// A busy machine may cost a connection that stays: net/http leaves one when its own writer has not run for 50 ms.
+		dialed, done := c.dialed.Load(), c.done.Load()
+		if stays := i < 2; stays && dialed > changes/2 || !stays && dialed < done {
+			t.Errorf("client %d: %d connections for %d requests", i, dialed, done)
 		}
 	}
 }
