@@ -45,6 +45,7 @@ func TestQuickstart(t *testing.T) {
 	q.eventually("vm2", "registry ls /frontends", "/frontends/vm1\n/frontends/vm2\n/frontends/vm3\n")
 	q.prints("registry ls /frontends\n")
 
+	q.hostFails("vm2")
 	if got := q.run("cat >/etc/rollcall/lbsync.yaml "); !strings.Contains(got, "10.0.0.2:8080") {
 		t.Errorf("lbsync would do: %s", got)
 	}
@@ -170,6 +171,22 @@ func (q *quickstart) eventually(name, command, want string) {
 	q.t.Helper()
 	b := docBlock{where: name, text: command}
 	lbtest.Eventually(q.t, time.Minute, command+" prints "+want, func() bool { return strings.Contains(q.runBlock(b, name), want) })
+}
+
+// hostFails kills the unit that keeps a machine in the registry, where the machine then stays; stopping it takes the machine out.
+func (q *quickstart) hostFails(name string) {
+	q.t.Helper()
+	get := "registry get /frontends/" + name + " || true\n"
+	do := func(commands string) string { return q.runBlock(docBlock{where: name, text: commands + get}, name) }
+	killed := "systemctl kill --signal=KILL rollcall-host\nuntil systemctl show --property=SubState rollcall-host | grep -q auto-restart; do sleep 0.1; done\n"
+	if got := do(killed); !strings.HasSuffix(got, ":8080\n") {
+		q.t.Errorf("%s, whose unit has failed: %s", name, got)
+	}
+	if got := do("until systemctl is-active --quiet rollcall-host; do sleep 0.1; done\nsystemctl stop rollcall-host\n"); strings.HasSuffix(got, ":8080\n") {
+		q.t.Errorf("%s, whose unit was stopped, is in the registry: %s", name, got)
+	}
+	do("systemctl start rollcall-host\n")
+	q.eventually(name, get, ":8080\n")
 }
 
 // reaches checks whether a machine reaches the ports of vm1's node.
