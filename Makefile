@@ -37,6 +37,7 @@ VULNCHECK := $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 # Tests under the race detector run with this toolchain where it can be had: Go 1.26's dies now and then, or at once, when two
 # threads run timers of one synctest bubble (golang/go#78156).
 RACE_TOOLCHAIN := go1.27.4
+RACE_GO = $(if $(shell GOTOOLCHAIN=$(RACE_TOOLCHAIN) $(GO) version 2>/dev/null),GOTOOLCHAIN=$(RACE_TOOLCHAIN)) CGO_ENABLED=1 $(GO)
 
 # For the chart: helm is built when it is first used, into .cache; the schemas of Kubernetes come from a module.
 HELM_VERSION := v3.22.0
@@ -72,9 +73,8 @@ test: ## Install what the tests need, check the code, fuzz briefly, run all test
 	@$(MAKE) --no-print-directory check
 	@.ci/fuzz $(SHORT_FUZZTIME)
 	@$(MAKE) --no-print-directory chart-tools
-	@if GOTOOLCHAIN=$(RACE_TOOLCHAIN) $(GO) version >/dev/null 2>&1; then export GOTOOLCHAIN=$(RACE_TOOLCHAIN); fi; \
-	echo "==> go test -race, with $$($(GO) env GOVERSION)"; \
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout=15m ./...
+	@echo "==> go test -race"
+	@$(RACE_GO) test -race -shuffle=on -timeout=15m ./...
 
 check: ## Look at the code without running it: vet, linters, formatting, go.mod.
 	@echo "==> go vet"
@@ -114,11 +114,11 @@ dashboards: build ## Run a cluster with a Prometheus, see that every panel has d
 	@$(GO) run ./cmd/registry/bench/dashboards $(DASHBOARDSFLAGS)
 
 sim: ## Simulate many clusters under faults, with the race detector: make sim SIM_SEEDS=5000 SIM_FIRST=1.
-	@CGO_ENABLED=1 $(GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
+	@$(RACE_GO) test -race -run '^TestSimulation$$' -count=1 -failfast -timeout=24h ./cmd/registry \
 		-sim.seeds=$(SIM_SEEDS) -sim.first=$(SIM_FIRST)
 
 kills: ## Kill nodes under load, alone and of three, and see that nothing acknowledged is lost: make kills KILLS=200.
-	@CGO_ENABLED=1 $(GO) test -race -run '^TestKill(One|OfThree)$$' -count=1 -v -timeout=2h ./cmd/registry -kill.rounds=$(KILLS)
+	@$(RACE_GO) test -race -run '^TestKill(One|OfThree)$$' -count=1 -v -timeout=2h ./cmd/registry -kill.rounds=$(KILLS)
 
 soak: ## Run one node and three under mixed load with kills for long: make soak SOAK=10m.
 	@$(GO) test -run '^TestSoak$$' -count=1 -v -timeout=48h ./cmd/registry -soak.for=$(SOAK)
