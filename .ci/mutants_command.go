@@ -102,7 +102,7 @@ var commandMutants = []mutant{
 		"\treturn nil"},
 	{"a check does not read the gossip keys", "cmd/registry/config_check.go",
 		"\treturn gossip.CheckKeyFile(c.keyFile)",
-		"\treturn nil"},
+		"\t_ = gossip.CheckKeyFile\n\treturn nil"},
 	{"a check does not look at the templates", "cmd/registry/config_check.go",
 		"\t_, err = newSyncer(cfg, log, nil, nil)\n\treturn err\n}\n\n// reportCheck",
 		"\t_ = cfg\n\treturn nil\n}\n\n// reportCheck"},
