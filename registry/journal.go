@@ -82,6 +82,7 @@ func (s *Store) Keep(ctx context.Context) error {
 	return fmt.Errorf("nothing more is kept on disk: %w", err)
 }
 
+// keep is Keep, but for a commit that never ends.
 func (s *Store) keep(ctx context.Context) error {
 	ticker := time.NewTicker(keepInterval)
 	defer ticker.Stop()

@@ -90,16 +90,23 @@ func TestDiskThatHangs(t *testing.T) {
 	})
 }
 
+// keeping returns a store that goes on from a journal, and how Keep ends.
+func keeping(t *testing.T, j Journal) (s *Store, kept <-chan error) {
+	t.Helper()
+	s = New(Options{})
+	if err := s.Attach(j); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.Keep(t.Context()) }()
+	return s, done
+}
+
 // When the journal fails for good those who wait are told, and so is who comes later.
 func TestJournalThatFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := new(memory)
-		s := New(Options{})
-		if err := s.Attach(j); err != nil {
-			t.Fatal(err)
-		}
-		kept := make(chan error, 1)
-		go func() { kept <- s.Keep(t.Context()) }()
+		s, kept := keeping(t, j)
 		put(t, s, "/creds", file("1"))
 		j.set(func(m *memory) { m.broken = errors.New("sync failed") })
 		for range 2 {
@@ -122,12 +129,7 @@ func TestJournalThatFails(t *testing.T) {
 func TestJournalThatFailsAndHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		j := &memory{held: make(chan struct{}), failed: make(chan struct{})}
-		s := New(Options{})
-		if err := s.Attach(j); err != nil {
-			t.Fatal(err)
-		}
-		kept := make(chan error, 1)
-		go func() { kept <- s.Keep(t.Context()) }()
+		s, kept := keeping(t, j)
 		wrote := make(chan error, 2)
 		for _, key := range []Key{"/under/way", "/next"} {
 			go func() {

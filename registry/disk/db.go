@@ -207,10 +207,8 @@ func (db *DB) refusal() error {
 	select {
 	case <-db.closing:
 		return errClosed
-	case <-db.faults.failed:
-		return db.faults.now()
 	default:
-		return nil
+		return db.faults.stuck()
 	}
 }
 

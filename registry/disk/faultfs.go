@@ -3,6 +3,7 @@ package disk
 import (
 	"fmt"
 	"os"
+	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -87,8 +88,8 @@ func (p patientFile) WriteAt(b []byte, at int64) (int, error) {
 // the space: a sync of what is written there later then has no length to bring to disk, which
 // costs as much again as the data. Only logs are preallocated, and zeros end a log.
 func (p patientFile) Preallocate(offset, length int64) error {
-	if p.File.Preallocate(offset, length) == nil {
-		extend(p.File, offset+length)
+	if fd := p.Fd(); p.File.Preallocate(offset, length) == nil && fd != vfs.InvalidFd {
+		_ = syscall.Ftruncate(int(fd), offset+length)
 	}
 	return nil
 }
